@@ -1,0 +1,140 @@
+"""The one way a file is written: whole or not at all. And JSON that means the same thing everywhere.
+
+A program can be killed, and a disk can be full, between any two bytes. So nothing is ever written in place: the bytes go
+to a temporary file beside the target, are forced to the disk, and only then take the target's name in one step. Whoever
+opens the target sees the old file or the new one, never half of one.
+"""
+import errno
+import json
+import math
+import os
+from pathlib import Path
+
+TEMPORARY = (".minigpt-", ".part")      # our temporary files begin and end like this, so that left-over ones can be recognised
+
+CURES = {errno.ENOSPC: "free some disk space or choose another place",
+         errno.EFBIG: "the file size limit (ulimit -f) or the disk is too small for it",
+         errno.EROFS: "this disk is read-only, choose another place",
+         errno.EACCES: "choose a folder that you may write to",
+         errno.EPERM: "choose a folder that you may write to",
+         errno.ENOENT: "make its folder first",
+         errno.ENOTDIR: "a part of its path is a file, not a folder",
+         errno.EEXIST: "a file of that name is in the way of the folder",
+         errno.EISDIR: "a folder of that name exists, choose another name",
+         errno.ENAMETOOLONG: "choose a shorter name"}
+
+
+def atomic_write(path, data):
+    """Writes `data` to the file `path` so that a crash at any moment leaves the old file or the new one.
+
+    data: bytes, or an iterable of bytes-like pieces, written one by one so that a big file need not exist twice in memory.
+    Raises OSError (the subclass and errno that the system gave) with one line: path, reason, cure. The old file is intact then.
+    """
+    target = os.path.realpath(path)                    # writes through a symbolic link instead of replacing it
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, os.urandom(8).hex().join(TEMPORARY))
+    pieces = (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):      # renaming would fail on a folder and destroy a device
+            raise IsADirectoryError(errno.EISDIR, "not a regular file")
+        with open(temporary, "xb") as file:            # "x": never someone else's file; its mode follows the umask
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())                    # the bytes must be on the disk before the name points at them
+        os.replace(temporary, target)
+        _sync_folder(folder)                           # and the name itself
+    except BaseException as error:                     # Ctrl-C too leaves no temporary file
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _explain(error, "write", path) from error
+        raise
+
+
+def make_folder(path):
+    """Makes the folder `path` with its parents and proves that a file can be written there, before hours are spent.
+
+    path -> Path. Temporary files that a killed run left there are removed. Raises OSError with one line: path, reason, cure.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for left_over in path.glob("*".join(TEMPORARY)):
+            left_over.unlink(missing_ok=True)
+        probe = path / "probe".join(TEMPORARY)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _explain(error, "write to the folder", path) from error
+    return path
+
+
+def read_bytes(path):
+    """path -> the file's bytes. Raises OSError with one line: path and reason."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _explain(error, "read", path) from error
+
+
+def write_json(path, obj):
+    """Writes obj as UTF-8 JSON, keys in their own order, so that equal objects give equal bytes. NaN and infinity: ValueError."""
+    atomic_write(path, (json.dumps(obj, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode("utf-8"))
+
+
+def read_json(path):
+    """path -> the object in a JSON file. Raises ValueError that names the file where `parse_json` refuses it."""
+    try:
+        return parse_json(read_bytes(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def parse_json(data):
+    """bytes -> object, as RFC 8259 has it. Python's reader is laxer; here not UTF-8, a key given twice, NaN, a number
+    beyond floating point and too deep a nesting raise ValueError with one line."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deep") from None
+
+
+def _unique(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+    return result
+
+
+def _finite(text):
+    if not math.isfinite(float(text)):                 # the literals NaN and Infinity, and 1e999
+        raise ValueError(f"{text} is not a finite number")
+    return float(text)
+
+
+def _sync_folder(folder):
+    if os.name == "nt":                                # Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):      # some network file systems cannot, which is no loss to report
+            raise
+    finally:
+        os.close(handle)
+
+
+def _explain(error, action, path):
+    """The same error as one line with its cure; type and errno are kept for whoever wants to tell them apart."""
+    cure = CURES.get(error.errno, "") if action != "read" else ""
+    reason = error.strerror or str(error)
+    explained = type(error)(f"cannot {action} {os.fspath(path)}: {reason}" + (f" ({cure})" if cure else ""))
+    explained.errno = error.errno
+    return explained
