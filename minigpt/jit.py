@@ -1,0 +1,78 @@
+"""The one decorator for compiled kernels: Numba without the GIL, and a disk cache that notices every edit.
+
+Numba's own cache looks only at the file in which a function stands, so an edited helper in another file would
+go unnoticed. Here the cache folder is named by a hash of all kernel sources: change any and all are compiled anew.
+"""
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+# Everything that reorders sums or fuses multiply-adds, but not "nnan" and "ninf": NaN and -inf must pass through.
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+# x / 0 is inf as in NumPy: a check that could raise ZeroDivisionError would keep a loop from becoming vector code.
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+
+
+def jit(function):
+    """Compile `function` with Numba on its first call; a plain function when NUMBA_DISABLE_JIT=1."""
+    import numba  # 0.3 s, so not before the first kernel is wanted
+
+    folder = cache_folder()
+    if folder is None:
+        return numba.njit(**OPTIONS)(function)
+    users_folder, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)  # read while decorating, only then
+    try:
+        return numba.njit(cache=True, **OPTIONS)(function)
+    finally:
+        numba.config.CACHE_DIR = users_folder
+
+
+@functools.cache
+def cache_folder():
+    """-> the folder of the compiled kernels, named by their sources; None when nothing is writable.
+
+    NUMBA_CACHE_DIR, then the user's cache folder (XDG_CACHE_HOME), then a private one among the temporary files.
+    """
+    name = source_hash()
+    for parent in (_users_cache, _private_temporary):
+        try:
+            folder = parent() / name
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+        except (OSError, RuntimeError):  # RuntimeError: this user has no home
+            continue
+    return None
+
+
+def source_hash():
+    """-> 16 hexadecimal digits that change when any kernel's source does"""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in [package / "jit.py", package / "text" / "kernels.py", *sorted(package.glob("nn/kernels/*.py"))]:
+        if path.exists():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _users_cache():
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "minigpt"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "minigpt"
+    return Path.home() / ".cache" / "minigpt"
+
+
+def _private_temporary():
+    """A folder that only this user can write: compiled code is loaded from it."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"minigpt-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and (folder.stat().st_uid != user or folder.stat().st_mode & 0o077):
+        raise PermissionError(f"{folder} can be written by others; delete it")
+    return folder

@@ -1,0 +1,63 @@
+"""What Numba has no word for: a few lines of LLVM each, with a plain stand-in for NUMBA_DISABLE_JIT=1."""
+import llvmlite.ir
+import numpy as np
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+
+def low_level(stand_in):
+    """Decorator for an LLVM generator; the result is `stand_in` itself where nothing is compiled."""
+    return (lambda generator: stand_in) if config.DISABLE_JIT else intrinsic(prefer_literal=True)
+
+
+@low_level(lambda like, rows, cols: np.empty((rows, cols), like.dtype))
+def stack_array(typing, like, rows, cols):
+    """An uninitialised (rows, cols) array of like's dtype on the stack; rows and cols are compile-time constants.
+
+    Its address never leaves the function, so LLVM keeps it in vector registers: the secret of a fast tile.
+    """
+    shape = rows.literal_value, cols.literal_value
+    kind = types.Array(like.dtype, 2, "C")
+
+    def generate(context, builder, signature, arguments):
+        item = context.get_value_type(like.dtype)
+        size = context.get_abi_sizeof(item)
+        pointer = cgutils.alloca_once(builder, item, size=shape[0] * shape[1])
+        pointer.align = 64
+        array = context.make_array(kind)(context, builder)
+        shape_and_strides = [[context.get_constant(types.intp, number) for number in numbers]
+                             for numbers in (shape, (shape[1] * size, size))]
+        arrayobj.populate_array(array, pointer, *shape_and_strides, context.get_constant(types.intp, size), None)
+        return array._getvalue()
+
+    return kind(like, rows, cols), generate
+
+
+@low_level(lambda x: x)
+def contiguous(typing, x):
+    """The same array, declared C-contiguous to the compiler: the caller has made sure that it is."""
+    def generate(context, builder, signature, arguments):
+        return arrayobj.impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
+
+    return x.copy(layout="C")(x), generate
+
+
+@low_level(lambda a, b: b if b > a or a != a else a)
+def maximum(typing, a, b):
+    """The larger of two floats, the other one if one is NaN. A loop of it becomes vector instructions, max() does not."""
+    def generate(context, builder, signature, arguments):
+        kind = arguments[0].type
+        name = "llvm.maxnum.f32" if a == types.float32 else "llvm.maxnum.f64"
+        function = cgutils.get_or_insert_function(builder.module, llvmlite.ir.FunctionType(kind, [kind, kind]), name)
+        return builder.call(function, arguments)
+
+    return a(a, a), generate
+
+
+def vector_bits():
+    """-> the width of this processor's vectors, as Numba compiles for it (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count)"""
+    from numba.core.registry import cpu_target
+
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128
