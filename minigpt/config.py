@@ -1,0 +1,164 @@
+"""Every setting of the project: frozen dataclasses, presets, and the command-line flags made from their fields."""
+import argparse
+import dataclasses
+from dataclasses import dataclass, field
+
+
+def setting(default, help, paper=None, choices=None):
+    """One field: its default, what it means, and the value in the InstructGPT or GPT-3 paper where it has one."""
+    return field(default=default, metadata={"help": help, "paper": paper, "choices": choices})
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a model. Its defaults are GPT-2's architecture at a laptop's size."""
+
+    vocab_size: int = setting(2048, "number of tokens", paper="50257")
+    block_size: int = setting(256, "longest context in tokens", paper="2048")
+    n_layer: int = setting(4, "number of blocks", paper="96")
+    n_head: int = setting(4, "query heads per block", paper="96")
+    n_embd: int = setting(128, "width in channels", paper="12288")
+    n_kv_head: int | None = setting(None, "key/value heads per block; None: as many as query heads")
+    n_inner: int | None = setting(None, "width of the MLP; None: 4 n_embd, or 8/3 n_embd for swiglu", paper="4 n_embd")
+    norm: str = setting("layernorm", "normalisation", paper="layernorm", choices=("layernorm", "rmsnorm"))
+    mlp: str = setting("gelu", "feed-forward layer", paper="gelu", choices=("gelu", "gelu_erf", "swiglu"))
+    position: str = setting("learned", "how positions enter", paper="learned", choices=("learned", "sinusoidal", "rope", "alibi"))
+    bias: bool = setting(True, "biases in linear layers and layernorm", paper="yes")
+    tie: bool = setting(True, "the output layer shares the token embedding", paper="yes")
+    dropout: float = setting(0.0, "probability of dropping a channel on the residual path", paper="0")
+    norm_eps: float = setting(1e-5, "added to the variance in the normalisation", paper="1e-5")
+    rope_theta: float = setting(10000.0, "base of the rotary wavelengths")
+
+    def __post_init__(self):
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.n_embd % self.n_head:
+            raise ValueError(f"n_embd is {self.n_embd}, not a multiple of n_head {self.n_head}; change one of them")
+        if self.n_head % self.kv_heads or self.kv_heads < 1:
+            raise ValueError(f"n_kv_head is {self.n_kv_head}; it must divide n_head {self.n_head}")
+        if self.position == "rope" and self.head_size % 2:
+            raise ValueError(f"head size {self.head_size} is odd; rope turns channels in pairs: change n_embd or n_head")
+        if self.position == "sinusoidal" and self.n_embd % 2:
+            raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
+        for item in dataclasses.fields(self):
+            choices = item.metadata["choices"]
+            if choices and getattr(self, item.name) not in choices:
+                raise ValueError(f"{item.name} is {getattr(self, item.name)!r}; choose one of {', '.join(choices)}")
+
+    @property
+    def head_size(self):
+        return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self):
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+    @property
+    def inner(self):
+        """Width of the MLP; SwiGLU has three matrices instead of two, so 8/3 keeps the parameter count."""
+        if self.n_inner is not None:
+            return self.n_inner
+        return 8 * (8 * self.n_embd // 3 // 8) if self.mlp == "swiglu" else 4 * self.n_embd
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder):
+        """The configuration of a shipped checkpoint ("micro") or of any model folder."""
+        from minigpt.interop import huggingface  # the folder format lives one room up
+
+        return huggingface.read_config(huggingface.find_folder(name_or_folder))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. The defaults are the pretraining recipe; `SFT` below changes what differs for tuning."""
+
+    tokens: int = setting(1_500_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations")
+    batch_tokens: int = setting(1024, "tokens per optimizer step", paper="3.2 M")
+    optimizer: str = setting("muon", "muon: matrices by Muon, the rest by AdamW", paper="adam", choices=("adamw", "muon"))
+    lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 9.65e-6)")
+    muon_lr: float = setting(0.01, "peak learning rate of Muon")
+    schedule: str = setting("linear", "shape of the decay", paper="cosine", choices=("linear", "cosine"))
+    warmup: float = setting(0.02, "fraction of the steps with a rising learning rate")
+    flat: float = setting(0.6, "fraction of the steps after which the decay begins", paper="0")
+    final_lr: float = setting(0.05, "learning rate at the end, as a fraction of the peak", paper="0.1")
+    beta1: float = setting(0.9, "AdamW's decay of the mean", paper="0.9")
+    beta2: float = setting(0.95, "AdamW's decay of the variance", paper="0.95")
+    eps: float = setting(1e-8, "AdamW's guard against division by zero", paper="1e-8")
+    weight_decay: float = setting(0.1, "decoupled decay of matrices", paper="0.1")
+    clip: float = setting(1.0, "largest norm of the whole gradient; 0: none", paper="1.0")
+    replay: float = setting(0.25, "tuning only: fraction of each batch that is pretraining text", paper="PPO-ptx")
+    seed: int = setting(0, "seed of the weights, the data and the dropout")
+    shards: int = setting(0, "pieces of each batch whose gradients are added in order; 0: 4 below 20 M parameters, else 2")
+    workers: int = setting(0, "threads that process shards; 0: one per core (results do not depend on it)")
+    eval_every: int = setting(250, "steps between evaluations on held-out text")
+    save_every: int = setting(500, "steps between checkpoints")
+
+    def __post_init__(self):
+        for name in ("tokens", "batch_tokens", "eval_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("warmup", "flat", "final_lr", "replay"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a fraction between 0 and 1")
+
+    @property
+    def steps(self):
+        return max(1, self.tokens // self.batch_tokens)
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How the next token is drawn from the logits."""
+
+    max_new_tokens: int = setting(64, "longest continuation in tokens")
+    temperature: float = setting(1.0, "logits are divided by it; 0: always the likeliest token", paper="0 to 1")
+    top_k: int = setting(0, "keep only the k likeliest tokens; 0: all")
+    top_p: float = setting(1.0, "keep the smallest set of tokens with this much probability")
+    min_p: float = setting(0.0, "keep tokens with at least this fraction of the likeliest one's probability")
+    repetition_penalty: float = setting(1.0, "divide the positive logits of tokens already present, multiply the negative ones")
+    seed: int | None = setting(None, "seed of the draws; None: a new one each time")
+
+
+# Sizes of our own models (rotary positions, otherwise GPT-2's body); `micro` is what `make` trains.
+PRESETS = {
+    "nano": GPTConfig(n_layer=2, n_head=2, n_embd=32, position="rope"),
+    "tiny": GPTConfig(n_layer=4, n_head=4, n_embd=80, position="rope"),
+    "micro": GPTConfig(n_layer=4, n_head=4, n_embd=128, position="rope"),
+    "mini": GPTConfig(n_layer=6, n_head=7, n_embd=224, position="rope"),
+}
+# The same sizes in another family's shape.
+ARCHITECTURES = {
+    "default": {},
+    "gpt2": {"position": "learned"},
+    "llama": {"norm": "rmsnorm", "mlp": "swiglu", "bias": False},
+}
+PRETRAIN = TrainConfig()
+SFT = TrainConfig(tokens=2_500_000, lr=2e-3, muon_lr=0.005)
+
+
+def add_flags(parser, defaults, skip=()):
+    """One `--flag` per field of a config dataclass; its help shows our value beside the paper's."""
+    for item in dataclasses.fields(defaults):
+        if item.name in skip:
+            continue
+        value = getattr(defaults, item.name)
+        note = f"{item.metadata['help']} (default {value}" + (f"; paper: {item.metadata['paper']})" if item.metadata["paper"] else ")")
+        flag = "--" + item.name.replace("_", "-")
+        if isinstance(value, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=note)
+        else:
+            kind = {"int": int, "float": float, "str": str, "int | None": int}[item.type if isinstance(item.type, str) else _name(item.type)]
+            parser.add_argument(flag, type=kind, default=None, choices=item.metadata["choices"], metavar=flag[2:].upper(), help=note.replace("%", "%%"))
+
+
+def _name(kind):
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def from_flags(defaults, arguments):
+    """The dataclass `defaults` with every flag that was given on the command line put in."""
+    given = {item.name: getattr(arguments, item.name, None) for item in dataclasses.fields(defaults)}
+    return dataclasses.replace(defaults, **{name: value for name, value in given.items() if value is not None})

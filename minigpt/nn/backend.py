@@ -1,0 +1,20 @@
+"""Which functions compute: the NumPy definitions, or the same with their Numba twins laid over them."""
+import functools
+from types import SimpleNamespace
+
+from minigpt.nn import ops
+
+BACKENDS = ("numpy", "fast")
+
+
+@functools.lru_cache(maxsize=None)
+def get_ops(backend="fast", matmul="blas"):
+    """The operations as attributes of one object. backend "numpy" | "fast"; matmul "blas" | "numba" (fast only)."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}")
+    table = {name: value for name, value in vars(ops).items() if name.endswith(("_forward", "_backward"))}
+    if backend == "fast":
+        from minigpt.nn import kernels  # imports Numba, which the readable backend does without
+
+        table.update(kernels.twins(matmul))
+    return SimpleNamespace(**table)

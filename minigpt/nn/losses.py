@@ -1,0 +1,25 @@
+"""Losses: arrays in, (loss, gradient, stats) out. They never see a model."""
+import numpy as np
+
+from minigpt.nn.backend import get_ops
+
+
+def cross_entropy(logits, targets, mask=None, denominator=None, ops=None):
+    """Mean negative log-likelihood of the targets in nats, over the positions that the mask keeps.
+
+    logits (..., V), targets (...) int, mask (...) 0/1 or weights; None: every position -> loss, dlogits (..., V), stats
+    denominator: divide by it instead of by the mask's sum, so that the losses and gradients of a batch's shards add up.
+    stats: {"nll_sum": nats, "tokens": the mask's sum}
+    """
+    ops = ops or get_ops("numpy")
+    rows = logits.reshape(-1, logits.shape[-1])  # (N, V)
+    targets = np.asarray(targets).reshape(-1)  # (N,)
+    if targets.size and not 0 <= int(targets.min()) <= int(targets.max()) < rows.shape[1]:
+        raise ValueError(f"targets run from {targets.min()} to {targets.max()}; they must lie in [0, {rows.shape[1]})")
+    nll, cache = ops.cross_entropy_forward(rows, targets)  # (N,)
+    weight = np.ones_like(nll) if mask is None else np.asarray(mask).reshape(-1).astype(nll.dtype)  # (N,)
+    tokens = float(weight.sum())
+    nll_sum = float((nll * weight).sum(dtype=np.float64))
+    scale = 1.0 / (float(denominator) if denominator is not None else max(tokens, 1.0))  # an empty mask gives loss 0
+    dlogits = ops.cross_entropy_backward(weight * scale, cache)  # (N, V)
+    return nll_sum * scale, dlogits.reshape(logits.shape), {"nll_sum": nll_sum, "tokens": tokens}
