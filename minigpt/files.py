@@ -8,6 +8,7 @@ import errno
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 TEMPORARY = (".minigpt-", ".part")      # our temporary files begin and end like this, so that left-over ones can be recognised
@@ -70,12 +71,20 @@ def make_folder(path):
     return path
 
 
-def read_bytes(path):
-    """path -> the file's bytes. Raises OSError with one line: path and reason."""
+def open_to_read(path):
+    """path -> the file, open for reading bytes. Raises OSError with one line: path and reason."""
     try:
-        return Path(path).read_bytes()
+        if os.path.exists(path) and not os.path.isfile(path):          # opening a pipe would wait for ever
+            raise IsADirectoryError(errno.EISDIR, "not a regular file")
+        return open(path, "rb")
     except OSError as error:
         raise _explain(error, "read", path) from error
+
+
+def read_bytes(path):
+    """path -> the file's bytes. Raises OSError with one line: path and reason."""
+    with open_to_read(path) as file:
+        return file.read()
 
 
 def write_json(path, obj):
@@ -92,12 +101,17 @@ def read_json(path):
 
 
 def parse_json(data):
-    """bytes -> object, as RFC 8259 has it. Python's reader is laxer; here not UTF-8, a key given twice, NaN, a number
-    beyond floating point and too deep a nesting raise ValueError with one line."""
+    """bytes -> object, as RFC 8259 has it. Python's reader is laxer; here not UTF-8, half a surrogate pair, a key given
+    twice, NaN, a number beyond floating point and too deep a nesting raise ValueError with one line."""
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite)
+        obj = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite)
+        if re.search(rb"\\u[dD][89a-fA-F]", data):      # an escaped surrogate: text that cannot be written again if it is alone
+            json.dumps(obj, ensure_ascii=False).encode("utf-8")
+        return obj
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    except UnicodeEncodeError as error:
+        raise ValueError(f"\\u{ord(error.object[error.start]):x} is half a surrogate pair") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:
@@ -105,16 +119,17 @@ def parse_json(data):
 
 
 def _unique(pairs):
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the key {key[:100]!r} is given twice")
+        result[key] = value
     return result
 
 
 def _finite(text):
     if not math.isfinite(float(text)):                 # the literals NaN and Infinity, and 1e999
-        raise ValueError(f"{text} is not a finite number")
+        raise ValueError(f"{text[:100]} is not a finite number")
     return float(text)
 
 

@@ -84,6 +84,9 @@ def test_errors_name_path_and_cure(tmp_path):
     with pytest.raises(FileNotFoundError) as raised:
         files.read_bytes(tmp_path / "none")
     one_line(raised, "cannot read", str(tmp_path / "none"))
+    with pytest.raises(IsADirectoryError) as raised:
+        files.read_bytes(tmp_path / "folder")
+    one_line(raised, "cannot read", "not a regular file")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
@@ -159,6 +162,10 @@ def test_json_round_trip_and_bytes(tmp_path):
     assert (tmp_path / "a.json").read_bytes() == data and "龙".encode() in data
 
 
+def test_escaped_surrogate_pairs_are_one_character():
+    assert files.parse_json(rb'{"\ud83d\ude00": "\u9f99"}') == {"😀": "龙"}
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_json_never_writes_nan(tmp_path, number):
     with pytest.raises(ValueError):
@@ -170,6 +177,7 @@ def test_json_never_writes_nan(tmp_path, number):
     (b'{"a": 1, "b": {"c": 1, "c": 2}}', "'c' is given twice"),
     (b"[NaN]", "NaN is not a finite number"), (b"[-Infinity]", "-Infinity"), (b"[1e999]", "1e999"),
     (b'"\xff"', "not UTF-8 at byte 1"), (b"", "not JSON"), (b"{'a': 1}", "not JSON"), (b"\xef\xbb\xbf{}", "not JSON"),
+    (rb'["\ud83d\ude00", "\uDC00"]', "\\udc00 is half a surrogate pair"),
     (b"[" * 100_000, "too deep"), (b"[" * 100_000 + b"]" * 100_000, "too deep"), (b"9" * 10_000, "digits")])
 def test_json_refusals(tmp_path, data, reason):
     (tmp_path / "a.json").write_bytes(data)

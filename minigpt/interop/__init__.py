@@ -1,0 +1,1 @@
+"""Files that the rest of the world reads too: safetensors and model folders."""
