@@ -1,0 +1,8 @@
+"""A small world written by a program: text to pretrain on, instructions with verifiable answers, and their splits."""
+
+from minigpt.world.corpus import pretraining_documents
+from minigpt.world.family import Example
+from minigpt.world.tables import World, load_world
+from minigpt.world.tasks import FAMILIES, examples, verify
+
+__all__ = ["FAMILIES", "Example", "World", "examples", "load_world", "pretraining_documents", "verify"]

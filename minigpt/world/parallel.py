@@ -1,0 +1,58 @@
+"""Parallel English-Chinese sentences from a synchronous grammar: one draw of words fills both sides of a pattern."""
+
+from dataclasses import dataclass
+
+from minigpt.world.draw import draw, parse_slots
+from minigpt.world.text import capital, fill, read_table, tidy_chinese
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One row of patterns.tsv. The first English and Chinese wordings are the reference, all of them are right."""
+    name: str
+    slots: tuple
+    english: tuple
+    chinese: tuple
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sentence in both languages: reference, everything acceptable, and the words it was made from."""
+    pattern: str
+    english: tuple
+    chinese: tuple
+    words: dict
+
+
+def read_patterns(folder):
+    """Read patterns.tsv; wordings of one side are separated by " / ". folder -> tuple of Pattern."""
+    return tuple(Pattern(row["pattern"], parse_slots(row["slots"]), tuple(row["english"].split(" / ")), tuple(row["chinese"].split(" / ")))
+                 for row in read_table(folder / "patterns.tsv"))
+
+
+def sentence_pair(world, rng, split):
+    """Draw one sentence pair whose word pairs belong to `split`. -> Pair"""
+    pattern = rng.choice(world.patterns)
+    words = draw(world, pattern.slots, rng, split)
+    english = tuple(capital(fill(wording, words)) for wording in pattern.english)
+    chinese = tuple(tidy_chinese(fill(wording, words, "zh")) for wording in pattern.chinese)
+    return Pair(pattern.name, english, chinese, words)
+
+
+def parallel_document(world, rng):
+    """Pretraining text: two to four sentences with their translation, or a few single words, in a form that can be continued."""
+    if rng.random() < 0.25:
+        nouns = [rng.choice(world.words[rng.choice(("objects", "animals", "foods", "places"))]) for _ in range(4)]
+        return " " + " ".join(f"In Chinese, {word['en']} is {word['zh']}." for word in nouns)
+    lines = []
+    form = rng.randrange(3)
+    for _ in range(rng.randint(1, 3)):
+        pair = sentence_pair(world, rng, "train")
+        english, chinese = pair.english[0], pair.chinese[0]
+        if form == 0:
+            lines.append(f" {english} In Chinese: {chinese}")
+        elif form == 1:
+            lines.append(f" {chinese} In English: {english}")
+        else:
+            lines.append(f" English: {english}\n Chinese: {chinese}")
+    return "\n".join(lines)

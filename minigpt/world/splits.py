@@ -1,0 +1,19 @@
+"""Who may be seen in training: every name, pair of words and fact belongs to exactly one split, decided by a hash of its text."""
+
+import zlib
+
+SPLITS = ("train", "dev", "test")
+
+
+def split_of(*key, percent=8):
+    """The split of a key, the same on every machine: `percent` of all keys are dev, as many test, the rest train."""
+    bucket = zlib.crc32("|".join(key).encode()) % 1000
+    return "dev" if bucket < 10 * percent else "test" if bucket < 20 * percent else "train"
+
+
+def pairs_allowed(pairs, split):
+    """Training text has training pairs only; an evaluated text has at least one pair held out for its split and none of the other's."""
+    found = [split_of(*pair) for pair in pairs]
+    if split == "train":
+        return all(name == "train" for name in found)
+    return split in found and all(name in ("train", split) for name in found)
