@@ -1,0 +1,142 @@
+"""Tokenizer files that the ecosystem reads and writes: tokenizer.json, and GPT-2's vocab.json with merges.txt."""
+import json
+from pathlib import Path
+
+from minigpt.files import atomic_write, read_bytes, read_json, write_json
+from minigpt.text.splitting import HAN_RANGES
+
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+ISOLATE_HAN = {"type": "Split", "pattern": {"Regex": f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in HAN_RANGES)}]"},
+               "behavior": "Isolated", "invert": False}
+PRE_TOKENIZERS = {"gpt2": BYTE_LEVEL, "han": {"type": "Sequence", "pretokenizers": [ISOLATE_HAN, BYTE_LEVEL]}}
+
+
+def byte_letters():
+    """GPT-2's printable stand-in for each byte: itself if visible in Latin-1, otherwise the next letter from U+0100."""
+    visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    hidden = [byte for byte in range(256) if byte not in visible]
+    return [chr(byte) if byte in visible else chr(0x100 + hidden.index(byte)) for byte in range(256)]
+
+
+def write_folder(folder, vocabulary, merges, special_tokens, split, model_max_length=None, chat_template=None):
+    """Write tokenizer.json, vocab.json, merges.txt, tokenizer_config.json and, if given, chat_template.jinja.
+
+    vocabulary [bytes by id, specials included]; merges [(left id, right id)]; special_tokens {text: id}. The folder must exist.
+    tokenizer.json and tokenizer_config.json are what transformers reads; GPT-2's two files cannot say split="han".
+    """
+    folder = Path(folder)
+    letters = byte_letters()
+    names = ["".join(letters[byte] for byte in token) for token in vocabulary]
+    for text, i in special_tokens.items():
+        names[i] = text
+    vocab = {name: i for i, name in enumerate(names)}
+    merge_lines = [f"{names[left]} {names[right]}" for left, right in merges]
+    added = [{"id": i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+              "special": True} for text, i in sorted(special_tokens.items(), key=lambda item: item[1])]
+    write_json(folder / "tokenizer.json", {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+        "pre_tokenizer": PRE_TOKENIZERS[split], "post_processor": None, "decoder": BYTE_LEVEL,
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                  "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+                  "vocab": vocab, "merges": merge_lines}})
+    write_json(folder / "vocab.json", vocab)
+    atomic_write(folder / "merges.txt", "\n".join(["#version: 0.2", *merge_lines, ""]).encode("utf-8"))
+    write_json(folder / "tokenizer_config.json", config(special_tokens, model_max_length))
+    if chat_template is not None:
+        atomic_write(folder / "chat_template.jinja", chat_template.encode("utf-8"))
+
+
+def config(special_tokens, model_max_length):
+    """What transformers wants to know beside tokenizer.json; GPT2Tokenizer would ignore that file's pre-tokenizer."""
+    result = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    if model_max_length is not None:
+        result["model_max_length"] = model_max_length
+    if "<|endoftext|>" in special_tokens:
+        result["bos_token"] = result["eos_token"] = "<|endoftext|>"
+    return result
+
+
+def read_folder(folder):
+    """Read tokenizer.json, or else vocab.json (encoder.json) with merges.txt (vocab.bpe).
+
+    -> vocabulary, merges, special_tokens, split as `write_folder` takes them. FileNotFoundError, ValueError name the cure.
+    """
+    folder = Path(folder)
+    if (folder / "tokenizer.json").is_file():
+        return parse_tokenizer_json(read_json(folder / "tokenizer.json"), folder / "tokenizer.json")
+    for vocab, merges in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
+        if (folder / vocab).is_file() and (folder / merges).is_file():
+            return from_names(read_json(folder / vocab), read_merges(folder / merges), None, "gpt2", folder / vocab)
+    raise FileNotFoundError(f"no tokenizer in {folder}: it needs tokenizer.json, or vocab.json and merges.txt")
+
+
+def read_merges(path):
+    """merges.txt -> [(left name, right name)]; GPT-2's `#version` line may be there or not."""
+    lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
+    lines = lines[1:] if lines[0].startswith("#version") else lines
+    pairs = [tuple(line.split(" ")) for line in lines if line]
+    if bad := [pair for pair in pairs if len(pair) != 2]:
+        raise ValueError(f"{path}: {' '.join(bad[0])!r} is not a merge: two tokens with one space between are")
+    return pairs
+
+
+def parse_tokenizer_json(data, path):
+    """The parsed tokenizer.json -> vocabulary, merges, special_tokens, split; refuses by name what would give other ids."""
+    model = data.get("model", {})
+    refuse(path, "model type", model.get("type", "BPE"), "BPE")
+    refuse(path, "normalizer", data.get("normalizer"), None)
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
+        refuse(path, option, model.get(option) or None, None)
+    for token in data.get("added_tokens", []):
+        for option, value in (("special", True), ("lstrip", False), ("rstrip", False), ("single_word", False)):
+            refuse(path, f"added token {token.get('content')!r} {option}", token.get(option, value), value)
+    pre_tokenizer = data.get("pre_tokenizer")
+    splits = [split for split, known in PRE_TOKENIZERS.items() if canonical(pre_tokenizer) == canonical(known)]
+    if not splits:
+        raise ValueError(f"{path}: pre_tokenizer {json.dumps(pre_tokenizer)[:80]} is not supported: only GPT-2's ByteLevel "
+                         "without prefix space, and ours for Chinese, are")
+    pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
+    special_tokens = {token["content"]: token["id"] for token in data.get("added_tokens", [])}
+    return from_names(model["vocab"], pairs, special_tokens, splits[0], path)
+
+
+def canonical(pre_tokenizer):
+    """A pre-tokenizer's description without what does not change ids: offsets, defaults, a sequence of one."""
+    if not isinstance(pre_tokenizer, dict):
+        return pre_tokenizer
+    if pre_tokenizer.get("type") == "Sequence":
+        parts = [canonical(part) for part in pre_tokenizer.get("pretokenizers", [])]
+        return parts[0] if len(parts) == 1 else parts
+    return {"use_regex": True, **{key: value for key, value in pre_tokenizer.items() if key != "trim_offsets"}}
+
+
+def refuse(path, what, value, wanted):
+    """Raise ValueError unless value == wanted."""
+    if value != wanted:
+        raise ValueError(f"{path}: {what} {json.dumps(value)[:80]} is not supported, only {json.dumps(wanted)} is")
+
+
+def from_names(vocab, pairs, special_tokens, split, path):
+    """Names in byte letters -> vocabulary, merges, special_tokens, split.
+
+    vocab {name: id}; pairs [(left name, right name)]; special_tokens {text: id} or None: whatever no merge makes is special.
+    """
+    byte_of = {letter: byte for byte, letter in enumerate(byte_letters())}
+    if missing := [letter for letter in byte_of if letter not in vocab]:
+        raise ValueError(f"{path}: no token for byte {byte_of[missing[0]]}: this is not a byte-level vocabulary")
+    for pair in pairs:
+        if unknown := [name for name in (*pair, "".join(pair)) if name not in vocab]:
+            raise ValueError(f"{path}: the merge {' '.join(pair)!r} needs the token {unknown[0]!r}, which has no id")
+    if special_tokens is None:
+        made = {*byte_of, *("".join(pair) for pair in pairs)}
+        special_tokens = {name: i for name, i in vocab.items() if name not in made}
+    ids = [*vocab.values(), *special_tokens.values()]
+    if bad := [i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < 2**31]:
+        raise ValueError(f"{path}: {bad[0]!r} is not a token id: whole numbers from 0 to 2^31 - 1 are")
+    vocabulary = [None] * (max(ids) + 1)
+    for name, i in {**vocab, **special_tokens}.items():
+        if vocabulary[i] is not None:
+            raise ValueError(f"{path}: id {i} is given to two tokens")
+        special = name in special_tokens or any(letter not in byte_of for letter in name)
+        vocabulary[i] = name.encode("utf-8") if special else bytes(byte_of[letter] for letter in name)
+    return vocabulary, [(vocab[left], vocab[right]) for left, right in pairs], special_tokens, split

@@ -1,0 +1,44 @@
+"""The chat template: messages -> ids and loss mask. The only place that inserts special ids; a message's text never can."""
+import itertools
+
+SPECIAL_TOKENS = ("<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+ROLES = ("system", "user", "assistant")
+
+# The same for transformers' apply_chat_template. It encodes the rendered text, so there a message that spells a special
+# token becomes one; render below has no such hole.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{ '<|' + message['role'] + '|> ' + message['content'] | trim + '<|end|>' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}
+"""
+
+GREEN, GREY, RESET = "\x1b[32m", "\x1b[90m", "\x1b[0m"
+
+
+def render(messages, tok, add_generation_prompt=False):
+    """A conversation -> ids, mask (lists of equal length): <|role|>, a space and the stripped content, <|end|> per message.
+
+    messages: [{"role": "system" | "user" | "assistant", "content": str}, ...]. mask is 1 on what the model learns to write:
+    an assistant's content and its <|end|>. add_generation_prompt appends <|assistant|>, so that an answer is what follows.
+    """
+    if missing := [text for text in SPECIAL_TOKENS if text not in tok.special_tokens]:
+        raise ValueError(f"this tokenizer has no special token {missing[0]!r}: train it with special_tokens=template.SPECIAL_TOKENS")
+    ids, mask = [], []
+    for message in messages:
+        if message["role"] not in ROLES:
+            raise ValueError(f"role {message['role']!r} is unknown: use one of {', '.join(ROLES)}")
+        content = tok.encode_ordinary(" " + message["content"].strip())
+        learned = int(message["role"] == "assistant")
+        ids += [tok.special_tokens[f"<|{message['role']}|>"], *content, tok.special_tokens["<|end|>"]]
+        mask += [0] + [learned] * (len(content) + 1)
+    if add_generation_prompt:
+        ids.append(tok.special_tokens["<|assistant|>"])
+        mask.append(0)
+    return ids, mask
+
+
+def show_mask(ids, mask, tok):
+    """Ids and mask -> text for a terminal: green is what the loss sees, grey what it does not."""
+    runs = itertools.groupby(zip(ids, mask, strict=True), key=lambda pair: pair[1])
+    return "".join(f"{GREEN if learned else GREY}{tok.decode([i for i, _ in run])}{RESET}" for learned, run in runs)

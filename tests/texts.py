@@ -1,0 +1,27 @@
+"""Random texts for the tokenizer's tests: seeded, over every kind of character, with the places where rules meet."""
+import functools
+import random
+import sys
+import unicodedata
+
+TRICKY = ["'", "'s", "'re", "'ll", "'LL", "’s", " ", "  ", "\n", "\r\n", "\t", "_", "__", "\x1c", "\x85", "\xa0", "\u200b", "\u200d", "\u3000",
+          "\ufeff", "\u180e", "½", "Ⅷ", "²", "〇", "々", "中", "文字", "ﷺ", "é", "e\u0301", "👩‍🔬", "🇨🇳", "\0", "a", "aaa", "The", "lower", "newest", "1", "2024",
+          "٣", "!", "...", "<|end|>", "<|", "|>", "\U0002a700", "\U00030000"]
+
+
+@functools.cache
+def assigned():
+    """Every code point that the running Python knows a character for, surrogates and private use apart."""
+    return [chr(i) for i in range(sys.maxunicode + 1) if unicodedata.category(chr(i)) not in ("Cn", "Cs", "Co")]
+
+
+def random_text(rng, length):
+    """A text of about that many parts: a third tricky ones, a third ASCII, a third any assigned character."""
+    kinds = (lambda: rng.choice(TRICKY), lambda: chr(rng.randrange(9, 127)), lambda: rng.choice(assigned()))
+    return "".join(rng.choice(kinds)() for _ in range(length))
+
+
+def random_texts(seed, n, longest=30):
+    """n seeded random texts of 0 to `longest` parts."""
+    rng = random.Random(seed)
+    return [random_text(rng, rng.randrange(longest + 1)) for _ in range(n)]
