@@ -6,7 +6,7 @@ import pytest
 
 from minigpt.text import splitting
 from minigpt.text.splitting import HAN, LETTER, NUMBER, SPACE, character_classes, replace_surrogates, split_text
-from texts import assigned, random_texts
+from tests.texts import assigned, random_texts
 
 
 def kind(character, split):

@@ -9,7 +9,7 @@ from minigpt.text.bpe import learn_merges, merge
 from minigpt.text.splitting import split_text
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
-from texts import TRICKY, random_texts
+from tests.texts import TRICKY, random_texts
 
 STORY = "The lower the widest river, the newest boat's low.\n\nI'll go; we've 25 boats…  中文字，文字。"
 

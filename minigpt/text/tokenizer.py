@@ -50,8 +50,8 @@ class Tokenizer:
                              f"use at least {256 + len(special_tokens)}")
         counts = Counter()
         for text in [texts] if isinstance(texts, str) else texts:
-            for part in special_pattern(special_tokens).split(replace_surrogates(text)) if special_tokens else [text]:
-                counts.update(pattern(split).findall(replace_surrogates(part)))
+            for part in special_pattern(special_tokens).split(replace_surrogates(text))[::2]:
+                counts.update(pattern(split).findall(part))
         merges = learn_merges({piece.encode("utf-8"): count for piece, count in counts.items()}, n_merges)
         vocabulary = [bytes([byte]) for byte in range(256)]
         for left, right in merges:
@@ -155,7 +155,7 @@ class Tokenizer:
     def parts(self, text, allowed, forbidden=()):
         """A text without surrogates -> (part, its ids) in order: a part is a piece of ordinary text or an allowed special token."""
         refuse_special(text, forbidden)
-        for i, part in enumerate(special_pattern(allowed).split(text) if allowed else [text]):  # ordinary, special, ordinary, ...
+        for i, part in enumerate(special_pattern(allowed).split(text)):  # ordinary, special, ordinary, ...
             if i % 2:
                 yield part, (self.special_tokens[part],)
             else:
@@ -176,11 +176,11 @@ class Tokenizer:
 
 def special_pattern(texts):
     """A pattern whose `split` gives ordinary, special, ordinary, ... text; the longest of several that begin together."""
-    return re.compile("(" + "|".join(map(re.escape, sorted(texts, key=len, reverse=True))) + ")")
+    return re.compile(f"({'|'.join(map(re.escape, sorted(texts, key=len, reverse=True))) or '(?!)'})")  # (?!) never matches
 
 
 def refuse_special(text, forbidden):
     """Raise ValueError if one of these special tokens is in the text."""
-    if forbidden and (found := special_pattern(forbidden).search(text)):
+    if found := special_pattern(forbidden).search(text):
         raise ValueError(f"the text holds the special token {found[0]!r}: allow it with allowed_special=({found[0]!r},), "
                          "or encode it as ordinary text with disallowed_special=() or encode_ordinary")
