@@ -166,7 +166,7 @@ class Transformer:
         ctx = self._context((len(ids), end), starts, None, kv.length)
         x, _ = self._embed_forward(ids, ctx)  # (B, S, C)
         for i in range(self.config.n_layer):
-            x = layers.block_step(self.params, f"h.{i}", x, kv.keys[i], kv.values[i], kv.length, kv.pad, ctx)
+            x = layers.block_step(self.params, f"h.{i}", x, kv.keys[i], kv.values[i], kv.length, ctx)
         kv.length = end
         x, _ = NORMS[self.config.norm].forward(self.params, "ln_f", x[:, -1], ctx)  # (B, C)
         return self.forward_head(x)[0]  # (B, V)

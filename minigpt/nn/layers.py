@@ -249,11 +249,11 @@ def attention_backward(p, g, name, dy, cache, ctx):
     return linear_backward(g, f"{name}.c_attn", dqkv, fc, ctx)  # (B, T, C)
 
 
-def attention_step(p, name, x, keys, values, length, pad, ctx):
+def attention_step(p, name, x, keys, values, length, ctx):
     """attention_forward for S new tokens whose predecessors' keys and values are in the cache.
 
-    x (B, S, C); keys and values (B, Tmax, K, D), filled up to `length`, to which S entries are added; pad (B,) number of
-    padding entries at the left of each row -> y (B, S, C)
+    x (B, S, C); keys and values (B, Tmax, K, D), filled up to `length`, to which S entries are added -> y (B, S, C)
+    ctx.starts (B, S): the first entry that each new token may see; None: 0.
     """
     H, K = ctx.config.n_head, ctx.config.kv_heads
     B, S, C = x.shape
@@ -270,7 +270,9 @@ def attention_step(p, name, x, keys, values, length, pad, ctx):
     distance = np.arange(length, end)[:, None] - np.arange(end)  # (S, end)
     if ctx.tables.slopes is not None:
         scores -= ctx.tables.slopes.reshape(K, H // K, 1, 1) * distance.astype(scores.dtype)
-    hidden = (distance < 0) | (np.arange(end) < pad[:, None, None])  # (B, S, end)
+    hidden = np.broadcast_to(distance < 0, (B, S, end))
+    if ctx.starts is not None:
+        hidden = hidden | (np.arange(end) < ctx.starts[:, :, None])  # (B, S, end)
     scores[np.broadcast_to(hidden[:, None, None], scores.shape)] = -np.inf
     probs, _ = ctx.ops.softmax_forward(scores)
     out = (probs @ value).transpose(0, 3, 1, 2, 4).reshape(B, S, C)
@@ -311,10 +313,10 @@ def block_backward(p, g, name, dy, cache, ctx):
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)
 
 
-def block_step(p, name, x, keys, values, length, pad, ctx):
+def block_step(p, name, x, keys, values, length, ctx):
     """block_forward for S new tokens with cached keys and values (see attention_step). x (B, S, C) -> y (B, S, C)"""
     norm, mlp = NORMS[ctx.config.norm], MLPS[ctx.config.mlp]
     h, _ = norm.forward(p, f"{name}.ln_1", x, ctx)
-    x = x + attention_step(p, f"{name}.attn", h, keys, values, length, pad, ctx)
+    x = x + attention_step(p, f"{name}.attn", h, keys, values, length, ctx)
     h, _ = norm.forward(p, f"{name}.ln_2", x, ctx)
     return x + mlp.forward(p, f"{name}.mlp", h, ctx)[0]
