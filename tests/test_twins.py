@@ -21,7 +21,7 @@ def test_attention_and_cross_entropy_have_twins_and_twins_come_in_pairs():
     assert {"attention_forward", "cross_entropy_forward"} <= TWINS
     for name in TWINS:
         op, direction = name.rsplit("_", 1)
-        other = {"forward": "backward", "backward": "forward"}[direction]
+        other = {"forward": "backward", "backward": "forward", "update": "update"}[direction]
         assert f"{op}_{other}" in TWINS, f"{name} has a kernel and its other half has none"
         assert list(inspect.signature(FAST[name]).parameters) == list(inspect.signature(getattr(ops, name)).parameters)
 

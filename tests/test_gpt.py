@@ -1,0 +1,270 @@
+"""The whole model: its gradient, what it may see, its cached decoding, and that it learns."""
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from minigpt.config import ARCHITECTURES, PRESETS, GPTConfig
+from minigpt.nn import losses
+from minigpt.nn.gpt import Transformer
+from minigpt.nn.gradcheck import TOLERANCE, check_model, perturb
+from minigpt.nn.layers import MLPS, NORMS, POSITIONS
+
+SMALL = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_kv_head=2, n_embd=24, position="rope")
+every_backend = pytest.mark.parametrize("backend", ("numpy", "fast"))
+every_position = pytest.mark.parametrize("position", POSITIONS)
+
+
+def combinations():
+    """Every norm x MLP x position; the yes/no options change from one to the next, so that each meets each."""
+    for i, (norm, mlp, position) in enumerate(itertools.product(NORMS, MLPS, POSITIONS)):
+        bits = [bool((i * 7 + i // 4) >> shift & 1) for shift in range(4)]
+        yield dataclasses.replace(SMALL, norm=norm, mlp=mlp, position=position, tie=bits[0], bias=bits[1],
+                                  n_kv_head=2 if bits[2] else None, dropout=0.2 if bits[3] else 0.0)
+
+
+def name_of(config):
+    flags = [name for name, on in (("tied", config.tie), ("bias", config.bias), ("grouped", config.n_kv_head),
+                                   ("dropout", config.dropout)) if on]
+    return "-".join([config.norm, config.mlp, config.position, *flags])
+
+
+def model_of(config=SMALL, backend="numpy", **options):
+    """A float64 model whose parameters are far from where they start."""
+    model = Transformer(config, seed=1, dtype="float64", backend=backend, **options)
+    return perturb(model, np.random.default_rng(2))
+
+
+def text(*shape, below=SMALL.vocab_size, seed=3):
+    return np.random.default_rng(seed).integers(0, below, shape)
+
+
+def starts_of(*rows):
+    """Lengths of the documents in each row -> starts (B, T)"""
+    return np.array([[begin for begin, length in zip(np.cumsum([0, *row]), row) for _ in range(length)] for row in rows])
+
+
+# The gradient of everything
+
+
+@every_backend
+@pytest.mark.parametrize("config", list(combinations()), ids=name_of)
+def test_gradient_of_every_parameter(config, backend):
+    model = model_of(config, backend)
+    ids, targets = text(3, 7), text(3, 7, seed=4)
+    mask = np.arange(21).reshape(3, 7) % 4 != 2
+    starts = starts_of((3, 4), (7,), (1, 1, 5))
+
+    def loss(model, backward):
+        rng = np.random.default_rng(5) if config.dropout else None  # the same values are dropped at every call
+        logits, cache = model.forward(ids, starts, rng)
+        value, dlogits, _ = losses.cross_entropy(logits, targets, mask, ops=model.ops)
+        if backward:
+            model.backward(dlogits, cache)
+        return value
+
+    errors = check_model(model, loss, np.random.default_rng(6))
+    assert set(errors) == set(model.params)
+    assert all(error <= TOLERANCE for error in errors.values()), max(errors.items(), key=lambda item: item[1])
+    assert all(np.abs(model.grads[name]).max() > 1e-8 for name in errors), "a gradient that is all zero proves nothing"
+
+
+def test_gradient_check_covers_every_option():
+    seen = list(combinations())
+    assert len(seen) == len(NORMS) * len(MLPS) * len(POSITIONS)
+    for first, second in itertools.combinations(("tie", "bias", "n_kv_head", "dropout"), 2):
+        assert len({(bool(getattr(c, first)), bool(getattr(c, second))) for c in seen}) == 4
+
+
+@every_backend
+def test_gradients_are_added_and_go_where_they_are_told(backend):
+    model = model_of(backend=backend)
+    logits, cache = model.forward(text(2, 5))
+    dlogits = np.random.default_rng(0).standard_normal(logits.shape)
+    model.backward(dlogits, cache)
+    once, buffer = model.grads.copy(), model.params.zeros()
+    model.backward(dlogits, cache)
+    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12)
+    model.backward(dlogits, cache, buffer)
+    np.testing.assert_array_equal(buffer.flat, once.flat)
+    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12)
+
+
+@every_backend
+def test_float32_model_stays_float32(backend):
+    for position in POSITIONS:
+        model = Transformer(dataclasses.replace(SMALL, position=position, dropout=0.1), backend=backend)
+        logits, cache = model.forward(text(2, 5), starts_of((2, 3), (5,)), np.random.default_rng(0))
+        value, dlogits, _ = losses.cross_entropy(logits, text(2, 5), ops=model.ops)
+        model.backward(dlogits, cache)
+        assert logits.dtype == dlogits.dtype == model.grads.flat.dtype == np.float32 and isinstance(value, float)
+        assert model.step(text(2, 3), model.new_cache(2)).dtype == np.float32
+
+
+@pytest.mark.parametrize("config", list(combinations())[::5], ids=name_of)
+def test_backends_agree(config):
+    config = dataclasses.replace(config, block_size=100, dropout=0.0)
+    ids, starts = text(2, 90), starts_of((40, 50), (90,))
+    results = []
+    for options in ({"backend": "numpy"}, {"backend": "fast"}, {"backend": "fast", "matmul": "numba"}):
+        model = model_of(config, **options)
+        logits, cache = model.forward(ids, starts)
+        model.backward(np.random.default_rng(0).standard_normal(logits.shape), cache)
+        results.append((logits, model.grads.flat))
+    for logits, grads in results[1:]:
+        np.testing.assert_allclose(logits, results[0][0], rtol=0, atol=1e-11 * np.abs(results[0][0]).max())
+        np.testing.assert_allclose(grads, results[0][1], rtol=0, atol=1e-11 * np.abs(results[0][1]).max())
+
+
+# What a position may see
+
+
+@every_backend
+@every_position
+def test_the_future_cannot_be_seen(backend, position):
+    model = model_of(dataclasses.replace(SMALL, position=position), backend)
+    ids = text(2, 9)
+    before, _ = model.forward(ids)
+    for t in range(9):
+        changed = ids.copy()
+        changed[:, t] = (changed[:, t] + 1) % SMALL.vocab_size
+        after, _ = model.forward(changed)
+        np.testing.assert_array_equal(after[:, :t], before[:, :t])
+        assert (np.abs(after[:, t:] - before[:, t:]).max(axis=-1) > 1e-9).all(), "every later position sees the change"
+
+
+@every_backend
+@every_position
+def test_packed_documents_equal_separate_ones(backend, position):
+    """Values and gradients: neighbours in a row do not see each other, and positions begin anew."""
+    model = model_of(dataclasses.replace(SMALL, position=position), backend)
+    lengths = ((4, 3, 2), (9,), (1, 2, 6))
+    ids, dlogits = text(3, 9), np.random.default_rng(0).standard_normal((3, 9, SMALL.vocab_size))
+    packed, cache = model.forward(ids, starts_of(*lengths))
+    model.backward(dlogits, cache)
+    separate = model.params.zeros()
+    for row, lengths_of_row in enumerate(lengths):
+        ends = np.cumsum(lengths_of_row)
+        for begin, end in zip(ends - lengths_of_row, ends, strict=True):
+            logits, cache = model.forward(ids[row : row + 1, begin:end])
+            np.testing.assert_allclose(packed[row, begin:end], logits[0], rtol=0, atol=1e-12 * np.abs(packed).max())
+            model.backward(dlogits[row : row + 1, begin:end], cache, separate)
+    np.testing.assert_allclose(model.grads.flat, separate.flat, rtol=0, atol=1e-12 * np.abs(separate.flat).max())
+
+
+@every_position
+def test_positions_matter(position):
+    """Without them, attention reads a bag of words: the last logits would not notice a swap of two earlier tokens."""
+    model = model_of(dataclasses.replace(SMALL, position=position, n_layer=1))
+    logits, _ = model.forward(np.array([[1, 2, 3, 4], [2, 1, 3, 4]]))
+    assert np.abs(logits[0, -1] - logits[1, -1]).max() > 1e-3
+
+
+# Decoding with a cache
+
+
+@every_backend
+@every_position
+@pytest.mark.parametrize("pieces", [(1,) * 9, (5, 1, 1, 2), (9,)], ids=str)
+def test_cached_decoding_equals_the_full_forward(backend, position, pieces):
+    model = model_of(dataclasses.replace(SMALL, position=position), backend)
+    ids = text(3, 9)
+    full, _ = model.forward(ids)
+    kv, begin = model.new_cache(3), 0
+    for size in pieces:
+        logits = model.step(ids[:, begin : begin + size], kv)
+        begin += size
+        np.testing.assert_allclose(logits, full[:, begin - 1], rtol=0, atol=1e-12 * np.abs(full).max())
+
+
+@every_backend
+@every_position
+@pytest.mark.parametrize("pieces", [(4, 1, 1, 1, 1), (2, 3, 1, 2), (1,) * 8], ids=str)
+def test_left_padded_rows_decode_as_if_alone(backend, position, pieces):
+    model = model_of(dataclasses.replace(SMALL, position=position), backend)
+    pad, ids = np.array([0, 3, 1]), text(3, 8)
+    kv, begin, seen = model.new_cache(3, 8, pad), 0, 0
+    for size in pieces:
+        logits = model.step(ids[:, begin : begin + size], kv)
+        begin += size
+        for row in range(3):
+            if begin > pad[row]:
+                alone, _ = model.forward(ids[row : row + 1, pad[row] : begin])
+                np.testing.assert_allclose(logits[row], alone[0, -1], rtol=0, atol=1e-12 * np.abs(alone).max())
+                seen += 1
+    assert seen > len(pieces)
+
+
+# Starting and learning
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_initial_loss_is_that_of_a_guess(preset, architecture):
+    config = dataclasses.replace(PRESETS[preset], **ARCHITECTURES[architecture])
+    model = Transformer(config, backend="numpy")
+    logits, _ = model.forward(text(4, 32, below=config.vocab_size))
+    loss, _, _ = losses.cross_entropy(logits, text(4, 32, below=config.vocab_size, seed=4))
+    assert abs(loss / math.log(config.vocab_size) - 1.0) < 0.02
+
+
+@every_backend
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_batch_can_be_learned_by_heart(architecture, backend):
+    config = GPTConfig(vocab_size=50, block_size=16, n_layer=2, n_head=2, n_embd=32, **ARCHITECTURES[architecture])
+    model = Transformer(config, backend=backend)
+    ids = text(4, 17, below=50)
+    m, v = model.params.zeros().flat, model.params.zeros().flat
+    for step in range(1, 151):
+        model.grads.flat[:] = 0.0
+        logits, cache = model.forward(ids[:, :-1])
+        loss, dlogits, _ = losses.cross_entropy(logits, ids[:, 1:], ops=model.ops)
+        model.backward(dlogits, cache)
+        model.ops.adamw_update(model.params.flat, model.grads.flat, m, v, 5e-3, 0.9, 0.95, 1e-8, 0.0, step)
+    assert loss < 0.05
+
+
+def test_a_seed_fixes_the_weights():
+    one, same, other = (Transformer(SMALL, seed=seed, backend="numpy").params.flat for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+# Memory
+
+
+def test_a_copy_shares_no_memory():
+    model = model_of()
+    before, _ = model.forward(text(2, 5))
+    other = model.copy()
+    np.testing.assert_array_equal(other.forward(text(2, 5))[0], before)
+    assert not np.shares_memory(other.params.flat, model.params.flat)
+    assert not np.shares_memory(other.grads.flat, model.grads.flat)
+    other.params["wte.weight"] += 1.0
+    other.grads.flat[:] = 1.0
+    np.testing.assert_array_equal(model.forward(text(2, 5))[0], before)
+    assert not model.grads.flat.any()
+
+
+def test_names_are_windows_into_one_buffer():
+    """Writing through a name reaches the buffer, and never puts another array in the name's place."""
+    model = model_of()
+    for name, view in model.params.items():
+        assert np.shares_memory(view, model.params.flat) and view.ctypes.data % 64 == 0
+        model.params[name] = np.full(view.shape, 2.0)
+        model.params[name] += 1.0
+        assert model.params[name] is view and (view == 3.0).all()
+    assert model.params.count() == sum(view.size for view in model.params.values()) == int((model.params.flat == 3.0).sum())
+    with pytest.raises(ValueError, match="shape"):
+        model.params["wte.weight"] = np.zeros(3)
+
+
+@pytest.mark.parametrize("ids, word", [
+    (np.zeros((1, 10), int), "context"), (np.zeros((1, 0), int), "integers"), (np.zeros(3, int), "integers"),
+    (np.zeros((1, 3)), "integers"), (np.array([[0, 11]]), "vocabulary"), (np.array([[0, -1]]), "vocabulary")])
+def test_wrong_ids_are_refused_in_one_line(ids, word):
+    with pytest.raises(ValueError, match=word) as error:
+        model_of().forward(ids)
+    assert "\n" not in str(error.value)
