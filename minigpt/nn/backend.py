@@ -12,7 +12,7 @@ def get_ops(backend="fast", matmul="blas"):
     """The operations as attributes of one object. backend "numpy" | "fast"; matmul "blas" | "numba" (fast only)."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}")
-    table = {name: value for name, value in vars(ops).items() if name.endswith(("_forward", "_backward"))}
+    table = {name: value for name, value in vars(ops).items() if name.endswith(("_forward", "_backward", "_update"))}
     if backend == "fast":
         from minigpt.nn import kernels  # imports Numba, which the readable backend does without
 

@@ -1,0 +1,70 @@
+"""How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
+from minigpt.evaluate.metrics import wilson
+from minigpt.sample.generate import generate
+from minigpt.config import SampleConfig
+from minigpt.show.progress import Progress, table
+from minigpt.world import FAMILIES, examples, verify
+
+BATCH = 64
+LONGEST = 64  # tokens of an answer
+
+
+def test_examples(world, split, n, seed=0):
+    """n examples per family from "dev" or "test" -> list of Example"""
+    return [example for family in FAMILIES for example in examples(world, family, split, n, seed)]
+
+
+def answer_all(assistant, questions, style="chat", label="evaluating"):
+    """The model's answer to every example -> list of texts.
+
+    assistant: InstructGPT. style "chat": through the chat template; "plain": as Question / Answer text, which is how a model
+    that has only seen text can be asked.
+    """
+    order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
+    answers, progress = [None] * len(questions), Progress(label, len(questions), unit="answers")
+    for start in range(0, len(order), BATCH):
+        chunk = order[start : start + BATCH]
+        if style == "chat":
+            texts = assistant.answers([questions[i].messages for i in chunk], max_new_tokens=LONGEST)
+        else:
+            texts = _plain(assistant, [questions[i].messages for i in chunk])
+        for i, text in zip(chunk, texts):
+            answers[i] = text
+        progress.update(start + len(chunk))
+    return answers
+
+
+def _plain(assistant, conversations):
+    tok, limit = assistant.tokenizer, assistant.model.config.block_size
+    prompts = []
+    for messages in conversations:
+        turns = ["Question: " + m["content"] if m["role"] == "user" else "Answer: " + m["content"] for m in messages]
+        prompts.append(tok.encode_ordinary(" " + "\n ".join(turns) + " Answer:")[-limit + LONGEST:])
+    rows = generate(assistant.model, prompts, SampleConfig(max_new_tokens=LONGEST, temperature=0.0), assistant.stop)
+    return [tok.decode(row.ids, skip_special_tokens=True).split("\n")[0].strip() for row in rows]
+
+
+def score(questions, answers):
+    """-> list of bool, one per example"""
+    return [verify(question, answer) for question, answer in zip(questions, answers, strict=True)]
+
+
+def summary(questions, outcomes):
+    """Right and total per (family, kind), in the order of the families -> {"family / kind": (right, n)}"""
+    counts = {}
+    for question, outcome in zip(questions, outcomes, strict=True):
+        key = f"{question.family} / {question.kind}"
+        right, n = counts.get(key, (0, 0))
+        counts[key] = right + outcome, n + 1
+    return counts
+
+
+def comparison(columns):
+    """{"base": {"family / kind": (right, n)}, "tuned": ...} -> a table as text; the last column with its 95 % interval"""
+    names, last = list(columns), list(columns)[-1]
+    rows = []
+    for key, (right, n) in columns[last].items():
+        low, high = wilson(right, n)
+        cells = [f"{100 * columns[name][key][0] / columns[name][key][1]:.1f}" for name in names]
+        rows.append([key, n, *cells, f"{100 * low:.0f}-{100 * high:.0f}"])
+    return table(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 %"], right=range(1, len(names) + 3))

@@ -1,0 +1,105 @@
+"""GPT: the transformer with a file format and a voice. One-liners over the rooms that do the work."""
+import numpy as np
+
+from minigpt.config import GPTConfig, SampleConfig
+from minigpt.interop import huggingface
+from minigpt.nn.gpt import Transformer
+from minigpt.sample.generate import generate
+from minigpt.text.template import render
+from minigpt.text.tokenizer import Tokenizer
+
+
+class GPT(Transformer):
+    """A Transformer that can be loaded, saved and sampled from."""
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder, config=None, **options):
+        """A shipped checkpoint ("micro") or a model folder (ours, GPT-2, GPT-NeoX or Llama shape). options: dtype, backend.
+
+        config: a GPTConfig that must equal the checkpoint's; None: the checkpoint's.
+        """
+        saved, arrays = huggingface.read_folder(huggingface.find_folder(name_or_folder))
+        if config is not None and config != saved:
+            raise ValueError(f"{name_or_folder} was saved with {saved}, the config given is {config}; leave config out")
+        model = cls(saved, **options)
+        for name in model.params:
+            model.params[name] = arrays[name]
+        return model
+
+    def save_pretrained(self, folder, tokenizer=None, dtype="float32"):
+        """Write a model folder that from_pretrained and transformers read; dtype "float16" halves it."""
+        huggingface.write_folder(folder, self.config, self.params, tokenizer, dtype=dtype)
+
+    def generate(self, ids, max_new_tokens=32, stop=(), **settings):
+        """Continue each row. ids (B, T) -> (B, T+n) int32, the prompt included; rows that stop early end in the stop token.
+
+        settings: fields of SampleConfig (temperature, top_k, top_p, min_p, repetition_penalty, seed).
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 2:
+            raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
+        rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), stop)
+        stops = sorted(stop)[:1] or [0]
+        ended = [r.ids + stops * (r.finish == "stop") for r in rows]
+        width = max(map(len, ended), default=0)
+        new = np.array([e + stops * (width - len(e)) for e in ended], np.int32).reshape(len(ids), width)
+        return np.concatenate([ids.astype(np.int32), new], axis=1)  # (B, T+n)
+
+
+class InstructGPT:
+    """A GPT, its tokenizer and the chat template: instructions in, answers out."""
+
+    def __init__(self, model, tokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.stop = {tokenizer.special_tokens["<|end|>"], tokenizer.special_tokens["<|endoftext|>"]}
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder, **options):
+        """A shipped checkpoint ("micro") or a folder with a model and its tokenizer."""
+        folder = huggingface.find_folder(name_or_folder)
+        return cls(GPT.from_pretrained(folder, **options), Tokenizer.load(folder))
+
+    def answer(self, text, **settings):
+        """The answer to one instruction, as text. Greedy unless settings (fields of SampleConfig) say otherwise."""
+        return self.chat([{"role": "user", "content": text}], **settings)
+
+    def chat(self, messages, on_text=None, **settings):
+        """The assistant's next message in a conversation, as text. on_text(piece) is called as whole characters appear."""
+        return self.answers([messages], on_text=on_text, **settings)[0]
+
+    def answers(self, conversations, on_text=None, **settings):
+        """The assistant's next message in each of several conversations, generated side by side -> list of texts."""
+        config = SampleConfig(**{"temperature": 0.0, **settings})
+        prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
+        stream = _Stream(self.tokenizer, on_text) if on_text else None
+        rows = generate(self.model, prompts, config, self.stop, on_token=stream)
+        return [self.tokenizer.decode(row.ids, skip_special_tokens=True).strip() for row in rows]
+
+    def prompt(self, messages, reserve=0):
+        """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it."""
+        messages = list(messages)
+        limit = self.model.config.block_size
+        ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
+        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > 2:
+            messages = messages[2:]
+            ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
+        if len(ids) >= limit:
+            raise ValueError(f"the message has {len(ids)} tokens with its template; the context is {limit}: shorten it")
+        return ids
+
+
+class _Stream:
+    """Passes tokens on as text, whole characters only, without the space that begins an answer."""
+
+    def __init__(self, tokenizer, on_text):
+        self.tokenizer, self.on_text, self.ids, self.shown = tokenizer, on_text, [], ""
+
+    def __call__(self, row, token):
+        if row:
+            return
+        self.ids.append(token)
+        text = self.tokenizer.decode(self.ids, skip_special_tokens=True).lstrip()
+        whole = text.rstrip("\ufffd")
+        if len(whole) > len(self.shown):
+            self.on_text(whole[len(self.shown):])
+            self.shown = whole

@@ -1,0 +1,79 @@
+"""Who computes: one Python thread per core, each with its own shard of the batch, and BLAS on one thread inside each.
+
+BLAS's own pool and ours would spin against each other while they wait, which costs three times the work itself.
+"""
+import contextlib
+import ctypes
+import os
+import pathlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+# (setter, getter) as the builds of the common libraries name them
+SYMBOLS = [(f"{prefix}openblas_set_num_threads{suffix}", f"{prefix}openblas_get_num_threads{suffix}")
+           for prefix in ("scipy_", "") for suffix in ("64_", "")] + [("MKL_Set_Num_Threads", "MKL_Get_Max_Threads")]
+
+
+def cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_blas():
+    """The BLAS that NumPy loaded: (set_threads, get_threads, path), or None where it cannot be told (Accelerate)."""
+    for path in _candidates():
+        try:
+            library = ctypes.CDLL(path)  # already loaded: this only gets a handle
+        except OSError:
+            continue
+        for setter, getter in SYMBOLS:
+            if hasattr(library, setter) and hasattr(library, getter):
+                return getattr(library, setter), getattr(library, getter), path
+    return None
+
+
+def _candidates():
+    names = ("openblas", "mkl_rt", "blis")
+    if sys.platform.startswith("linux"):
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            mapped = dict.fromkeys(line.split(maxsplit=5)[-1].strip() for line in maps if "/" in line)
+        return [path for path in mapped if any(name in os.path.basename(path) for name in names)]
+    package = pathlib.Path(np.__file__).parent  # wheels carry their libraries beside the package
+    folders = (package / ".dylibs", package.parent / "numpy.libs")
+    return [str(path) for folder in folders for path in sorted(folder.glob("*")) if any(name in path.name for name in names)]
+
+
+@contextlib.contextmanager
+def blas_threads(count):
+    """Inside the block BLAS uses `count` threads; afterwards the user's setting is back. Yields whether it could be set."""
+    blas = find_blas()
+    if blas is None:
+        yield False
+        return
+    set_threads, get_threads, _ = blas
+    before = get_threads()
+    set_threads(count)
+    try:
+        yield True
+    finally:
+        set_threads(before)
+
+
+@contextlib.contextmanager
+def worker_pool(workers=0, shards=1):
+    """Yields map(function, items) -> list, in the order of the items, on `workers` threads (0: one per core).
+
+    Never more threads than shards. Where BLAS cannot be told to use one thread, one worker runs and BLAS threads itself.
+    """
+    workers = min(workers or cores(), shards)
+    with contextlib.ExitStack() as stack:
+        if workers > 1 and not stack.enter_context(blas_threads(1)):
+            print("NumPy's BLAS cannot be set to one thread here; using one worker and BLAS's own threads", flush=True)
+            workers = 1
+        if workers == 1:
+            yield lambda function, items: [function(item) for item in items]
+            return
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        yield lambda function, items: list(pool.map(function, items))

@@ -1,0 +1,95 @@
+"""Generation: read the prompts once into a key/value cache, then one token per row and step."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigpt.sample import sampling
+
+
+@dataclass
+class Generation:
+    """What came out for one prompt: ids without the prompt and without the stop token; why it ended, "stop" or "length".
+
+    logprobs: log P(token | everything before it), in nats, of each id and of the stop token if there was one. They are the
+    model's own, before temperature and filters.
+    """
+
+    ids: list
+    finish: str
+    logprobs: list
+
+
+def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
+    """Continue every prompt. prompts: sequences of ids, of any lengths; stop: ids that end a row -> list of Generation.
+
+    config: SampleConfig. allowed(ids) -> ids that may come next, or None, called with each row's new ids. on_token(row, id) is
+    called as tokens appear (the stop token is not shown). A row ends when the context is full. A row's tokens depend on
+    its prompt, its place in the list and the seed, not on the other rows.
+    """
+    sampling.check(config)
+    prompts = [np.asarray(p, np.int64).reshape(-1) for p in prompts]
+    limit = model.config.block_size
+    for p in prompts:
+        if not 0 < len(p) <= limit:
+            raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
+    results = [Generation([], "length", []) for _ in prompts]
+    if not prompts or config.max_new_tokens == 0:
+        return results
+    longest = max(map(len, prompts))
+    steps = min(config.max_new_tokens, limit - min(map(len, prompts)) + 1)
+    rows = np.arange(len(prompts))  # rows still being written, in the order of the cache
+    pad = np.array([longest - len(p) for p in prompts])
+    ids = np.stack([np.concatenate([np.zeros(n, np.int64), p]) for n, p in zip(pad, prompts)])  # (B, longest), left-padded
+    streams = [np.random.default_rng(None if config.seed is None else [config.seed, row]) for row in rows]
+    kv = model.new_cache(len(prompts), min(limit, longest + steps), pad)
+    logits = model.step(ids, kv)  # (B, V)
+    for _ in range(steps):
+        chosen = _choose(logits, rows, prompts, results, config, allowed, streams)
+        going = []
+        for place, (row, token, logp) in enumerate(zip(rows, chosen, _logprob(logits, chosen))):
+            result = results[row]
+            result.logprobs.append(float(logp))
+            if token in stop:
+                result.finish = "stop"
+                continue
+            result.ids.append(int(token))
+            if on_token:
+                on_token(int(row), int(token))
+            if len(result.ids) < config.max_new_tokens and len(prompts[row]) + len(result.ids) < limit:
+                going.append(place)
+        if not going:
+            break
+        if len(going) < len(rows):
+            rows, chosen = rows[going], chosen[going]
+            kv.keys, kv.values, kv.pad = kv.keys[:, going], kv.values[:, going], kv.pad[going]
+        _make_room(kv, model.config.block_size)
+        logits = model.step(chosen[:, None], kv)  # (B, V)
+    return results
+
+
+def _make_room(kv, limit):
+    """Drop columns of the cache that are padding in every row, once it is full: rows of other lengths still have room."""
+    least = int(kv.pad.min())
+    if kv.length + 1 > limit and least:
+        kv.keys, kv.values = (np.roll(a, -least, axis=2) for a in (kv.keys, kv.values))
+        kv.pad, kv.length = kv.pad - least, kv.length - least
+
+
+def _choose(logits, rows, prompts, results, config, allowed, streams):
+    """The next id of each row. logits (B, V) -> (B,)"""
+    seen = [np.concatenate([prompts[r], results[r].ids]) for r in rows] if config.repetition_penalty != 1.0 else None
+    if allowed is None:
+        p = sampling.distribution(logits, config, seen)  # (B, V)
+    else:
+        each = [(logits[i : i + 1], None if seen is None else seen[i : i + 1], allowed(results[r].ids)) for i, r in enumerate(rows)]
+        p = np.concatenate([sampling.distribution(z, config, s, may) for z, s, may in each])  # (B, V)
+    if config.temperature == 0.0:
+        return p.argmax(axis=1)
+    return sampling.draw(p, np.array([streams[r].random() for r in rows]))
+
+
+def _logprob(logits, chosen):
+    """log softmax(logits)[chosen] in nats. (B, V), (B,) -> (B,)"""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    return z[np.arange(len(chosen)), chosen] - np.log(np.exp(z).sum(axis=1))

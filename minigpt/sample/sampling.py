@@ -1,0 +1,94 @@
+"""From logits to a token: every sampling method is a step that reshapes one distribution. Pure functions, no model."""
+import math
+
+import numpy as np
+
+
+def check(config):
+    """Refuse settings that mean nothing, with the value and the limit. config: SampleConfig."""
+    t = config.temperature
+    if not (t >= 0.0 and math.isfinite(t)):
+        raise ValueError(f"temperature is {t}; it must be a finite number, 0 or more (0 takes the likeliest token)")
+    if config.top_k < 0:
+        raise ValueError(f"top_k is {config.top_k}; it must be 0 (no limit) or more")
+    if not 0.0 < config.top_p <= 1.0:
+        raise ValueError(f"top_p is {config.top_p}; it must be above 0 and at most 1 (1 keeps every token)")
+    if not 0.0 <= config.min_p <= 1.0:
+        raise ValueError(f"min_p is {config.min_p}; it must be between 0 (off) and 1")
+    if not (config.repetition_penalty > 0.0 and math.isfinite(config.repetition_penalty)):
+        raise ValueError(f"repetition_penalty is {config.repetition_penalty}; it must be above 0 (1: off)")
+    if config.max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens is {config.max_new_tokens}; it must be 0 or more")
+
+
+def distribution(logits, config, seen=None, allowed=None):
+    """The probabilities that the next token is drawn from.
+
+    logits (B, V) -> probabilities (B, V) float64, rows sum to 1
+    seen: one sequence of ids per row, for the repetition penalty. allowed: ids that may come next; None: all.
+    Order: penalty (Keskar et al. 2019), allowed set, temperature, top-k, min-p, top-p (Holtzman et al. 2020).
+    """
+    z = np.asarray(logits, np.float64)
+    if np.isnan(z).any():
+        raise ValueError("the logits hold NaN; the weights are damaged or training diverged: load an earlier checkpoint")
+    if config.repetition_penalty != 1.0 and seen is not None:
+        z = penalise(z, seen, config.repetition_penalty)
+    if allowed is not None:
+        z = restrict(z, allowed)
+    if config.temperature == 0.0:
+        return np.eye(z.shape[1])[z.argmax(axis=1)]  # all the probability on the likeliest token
+    z = (z - z.max(axis=1, keepdims=True)) / config.temperature  # the largest is 0: a tiny temperature cannot overflow
+    if config.top_k:
+        z = keep_top_k(z, config.top_k)
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    if config.min_p:
+        p = np.where(p >= config.min_p * p.max(axis=1, keepdims=True), p, 0.0)
+    if config.top_p < 1.0:
+        p = keep_top_p(p / p.sum(axis=1, keepdims=True), config.top_p)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def penalise(logits, seen, penalty):
+    """Logits of tokens that already occur are divided by the penalty where positive, multiplied where negative. (B, V) -> (B, V)"""
+    z = logits.copy()
+    for row, ids in zip(z, seen, strict=True):
+        ids = np.unique(np.asarray(ids, np.int64))
+        row[ids] = np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty)
+    return z
+
+
+def restrict(logits, allowed):
+    """Every token outside `allowed` (ids) becomes impossible: constrained decoding. (B, V) -> (B, V)"""
+    allowed = np.asarray(sorted(allowed), np.int64)
+    if allowed.size == 0 or allowed[0] < 0 or allowed[-1] >= logits.shape[1]:
+        raise ValueError(f"allowed ids {allowed.tolist()[:5]}... must be at least one id in [0, {logits.shape[1]})")
+    z = np.full_like(logits, -np.inf)
+    z[:, allowed] = logits[:, allowed]
+    return z
+
+
+def keep_top_k(logits, k):
+    """All but the k largest logits of each row become -inf; ties with the k-th stay. (B, V) -> (B, V)"""
+    if k >= logits.shape[1]:
+        return logits
+    kth = np.partition(logits, -k, axis=1)[:, -k, None]  # (B, 1)
+    return np.where(logits >= kth, logits, -np.inf)
+
+
+def keep_top_p(p, top_p):
+    """The nucleus: the likeliest tokens until their sum reaches top_p, the one that reaches it included. (B, V) -> (B, V), not normalised"""
+    order = np.argsort(-p, axis=1, kind="stable")
+    sorted_p = np.take_along_axis(p, order, axis=1)
+    before = np.cumsum(sorted_p, axis=1) - sorted_p  # probability of all likelier tokens
+    kept = np.where(before < top_p, sorted_p, 0.0)
+    out = np.zeros_like(p)
+    np.put_along_axis(out, order, kept, axis=1)
+    return out
+
+
+def draw(probabilities, uniform):
+    """One token per row by inverting the cumulative distribution. (B, V), uniform (B,) in [0, 1) -> ids (B,)"""
+    cumulative = np.cumsum(probabilities, axis=1)
+    target = uniform[:, None] * cumulative[:, -1:]  # the sum may be 1 - 1e-16
+    return np.minimum((cumulative <= target).sum(axis=1), probabilities.shape[1] - 1)

@@ -1,0 +1,48 @@
+"""One line that tells how far a long loop is, how fast it goes and how long it will take."""
+import sys
+import time
+
+
+class Progress:
+    """Progress of `total` units of work, counted from `done`. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
+
+    def __init__(self, label, total, done=0, unit="tokens", every=10.0, stream=None):
+        self.label, self.total, self.unit, self.every = label, total, unit, every
+        self.stream = stream or sys.stdout
+        self.began, self.first, self.last_shown, self.width = time.perf_counter(), done, 0.0, 0
+        self.live = self.stream.isatty()
+
+    def update(self, done, note=""):
+        """done: units finished so far in all. Shows a line if the last one is old enough."""
+        now = time.perf_counter()
+        if now - self.last_shown < (0.2 if self.live else self.every) and done < self.total:
+            return
+        self.last_shown = now
+        rate = (done - self.first) / max(now - self.began, 1e-9)
+        left = (self.total - done) / max(rate, 1e-9) if rate else 0.0
+        line = f"{self.label} {100 * done / self.total:3.0f}%  {note}  {rate:,.0f} {self.unit}/s  {clock(left)} left"
+        self._write(line, last=done >= self.total)
+
+    def _write(self, line, last):
+        if self.live:
+            padded = line.ljust(self.width)  # wipe what a longer line left behind
+            self.width = len(line)
+            self.stream.write("\r" + padded + ("\n" if last else ""))
+        else:
+            self.stream.write(line + "\n")
+        self.stream.flush()
+
+
+def clock(seconds):
+    """Seconds as m:ss or h:mm:ss."""
+    whole = int(seconds + 0.5)
+    hours, minutes = divmod(whole // 60, 60)
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole % 60:02d}"
+
+
+def table(rows, header, right=()):
+    """Rows of texts under a header as aligned lines; columns whose index is in `right` are aligned to the right."""
+    rows = [[str(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = ["  ".join(cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])

@@ -1,0 +1,65 @@
+"""Training state in one file: weights, moments, step, and what they belong to. One file, so a crash cannot tear it apart."""
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+from minigpt.interop import safetensors
+
+FILE = "checkpoint.safetensors"
+
+
+def save(folder, model, state, config, about):
+    """Write folder/checkpoint.safetensors, whole or not at all.
+
+    state: OptimizerState, config: TrainConfig, about: dict of JSON values that must be the same on resume (data, tokenizer).
+    """
+    arrays = {f"{kind}/{name}": view for kind, params in _parts(model, state).items() for name, view in params.items()}
+    metadata = {"step": str(state.step), "model": json.dumps(dataclasses.asdict(model.config)),
+                "train": json.dumps(dataclasses.asdict(config)), "about": json.dumps(about)}
+    safetensors.save_file(arrays, folder / FILE, metadata)
+
+
+def load(folder, model, state, config, about):
+    """Read the file back into model and state, bit for bit. Raises ValueError that names a setting that has changed."""
+    path = folder / FILE
+    metadata = safetensors.read_metadata(path)
+    _same(path, json.loads(metadata["model"]), dataclasses.asdict(model.config))
+    _same(path, json.loads(metadata["train"]), dataclasses.asdict(config), free={"workers", "eval_every", "save_every"})
+    _same(path, json.loads(metadata["about"]), about)
+    arrays = safetensors.load_file(path)
+    for kind, params in _parts(model, state).items():
+        for name in params:
+            params[name] = arrays[f"{kind}/{name}"]
+    state.step = int(metadata["step"])
+
+
+def exists(folder):
+    return (folder / FILE).exists()
+
+
+def fingerprint(*arrays):
+    """SHA-256 over arrays of data: another text or another tokenizer gives another one. None counts as nothing."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is not None:
+            digest.update(str((array.dtype.str, array.shape)).encode())
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def _parts(model, state):
+    return {"params": model.params, "mean": state.mean, "variance": state.variance}
+
+
+def _same(path, saved, now, free=frozenset()):
+    for key in saved.keys() | now.keys():
+        if key not in free and saved.get(key) != now.get(key):
+            raise ValueError(f"{path} was trained with {key} {_brief(saved.get(key))}, now it is {_brief(now.get(key))}; "
+                             "use the old value to resume, or another --out (or --fresh) to start anew")
+
+
+def _brief(value):
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:18] + "..."

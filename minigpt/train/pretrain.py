@@ -1,0 +1,51 @@
+"""Pretraining: predict the next token of text. Where the knowledge comes from."""
+import math
+from pathlib import Path
+
+from minigpt.files import read_bytes
+from minigpt.train import checkpoint
+from minigpt.train.batches import batch_at, encode_documents, rows_from_stream
+from minigpt.train.trainer import Run, evaluate_loss, train
+from minigpt.world import pretraining_documents
+
+VALIDATION_SEED = 1_000_003  # documents drawn from another seed than any training run uses
+VALIDATION_ROWS = 64
+
+
+def world_rows(world, tok, tokens, T, seed):
+    """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows."""
+    return (_rows(pretraining_documents(world, seed), tok, T, tokens),
+            _rows(pretraining_documents(world, VALIDATION_SEED), tok, T, VALIDATION_ROWS * T))
+
+
+def text_rows(path, tok, T):
+    """A UTF-8 text file, its first 90 % to train on and the rest to validate -> Rows, Rows"""
+    text = read_text(path)
+    cut = len(text) * 9 // 10
+    return _rows([text[:cut]], tok, T), _rows([text[cut:]], tok, T)
+
+
+def _rows(documents, tok, T, tokens=math.inf):
+    ids, first = encode_documents(documents, tok, tokens)
+    return rows_from_stream(ids, T, first)
+
+
+def read_text(path):
+    """A UTF-8 text file without its byte-order mark, line ends as \\n. ValueError names the first byte that is not UTF-8."""
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
+
+
+def pretrain(model, rows, validation, config, folder=None):
+    """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept."""
+    per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
+    about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts)}
+
+    def on_eval(step, model):
+        return {"validation_loss": evaluate_loss(model, validation, VALIDATION_ROWS)}
+
+    return train(model, config, Run("pretraining", lambda step: batch_at(step, rows, per_step, config.seed),
+                                    folder and Path(folder), about, on_eval))

@@ -1,0 +1,68 @@
+"""Instruction tuning: the same loss, on answers only (Ouyang et al. 2022, section 3.5). Where the manners come from."""
+import random
+from pathlib import Path
+
+from minigpt.files import parse_json, read_bytes
+from minigpt.text.template import ROLES, render
+from minigpt.train import checkpoint
+from minigpt.train.batches import batch_at, join, pack
+from minigpt.train.trainer import Run, train
+from minigpt.world import FAMILIES, examples
+
+
+def world_conversations(world, n, seed):
+    """About n conversations from the world's training split, families mixed by their weights -> list of message lists."""
+    found = []
+    for name, family in FAMILIES.items():
+        for example in examples(world, name, "train", round(n * sum(family.kinds.values())), seed):
+            found.append([*example.messages, {"role": "assistant", "content": example.answer}])
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def read_conversations(path):
+    """A JSONL file, one {"messages": [{"role", "content"}, ...]} per line -> list of message lists. ValueError names the line."""
+    found = []
+    for number, line in enumerate(read_bytes(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(_checked(parse_json(line)))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+    if not found:
+        raise ValueError(f'{path} holds no conversation; write one {{"messages": [...]}} per line')
+    return found
+
+
+def _checked(record):
+    messages = record.get("messages") if isinstance(record, dict) else None
+    if not isinstance(messages, list) or not messages:
+        raise ValueError('it needs {"messages": [...]} with at least one message')
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") not in ROLES or not isinstance(message.get("content"), str):
+            raise ValueError(f'each message needs a "role" ({", ".join(ROLES)}) and a "content" text')
+    if messages[-1]["role"] != "assistant":
+        raise ValueError('the last message must be the assistant\'s: it is what the model learns to write')
+    return messages
+
+
+def tuning_rows(conversations, tok, T):
+    """Conversations -> Rows of whole examples side by side, the mask on the assistant's words. Too long ones are refused by number."""
+    return pack([render(messages, tok) for messages in conversations], T, tok.special_tokens["<|endoftext|>"])
+
+
+def tune(model, rows, replay, config, folder=None, on_eval=None):
+    """Tune model on rows (Rows of answers), with config.replay of each batch from `replay` (Rows of pretraining text, or None).
+
+    Replay keeps what pretraining taught: without it, tuning pays an alignment tax on everything that it does not mention.
+    """
+    per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
+    old = round(per_step * config.replay) if replay is not None else 0
+    about = {"stage": "sft", "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
+
+    def batch(step):
+        new = batch_at(step, rows, per_step - old, config.seed)
+        return join(new, batch_at(step, replay, old, config.seed + 1)) if old else new
+
+    return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval))

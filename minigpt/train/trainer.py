@@ -1,0 +1,170 @@
+"""The one training loop: batch, gradients of its shards, clip, update, log, evaluate, save. Every stage uses it."""
+import json
+import math
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from minigpt.files import atomic_write
+from minigpt.nn import losses
+from minigpt.nn.threads import worker_pool
+from minigpt.show.progress import Progress
+from minigpt.train import checkpoint, optim
+
+LOG = "log.jsonl"
+
+
+@dataclass
+class Run:
+    """What a stage hands to the trainer.
+
+    batch(step) -> Batch, a pure function. folder: where log and checkpoint go; None: nowhere. about: JSON values that
+    identify the data, compared on resume. on_eval(step, model) -> dict of numbers for the log.
+    """
+
+    label: str
+    batch: Callable
+    folder: Path | None = None
+    about: dict | None = None
+    on_eval: Callable | None = None
+
+
+class Interrupted(SystemExit):
+    """Training was stopped by a signal after its checkpoint was saved; the exit code is 128 + the signal's number."""
+
+
+def train(model, config, run):
+    """Train `model` in place for config.steps steps, or for what is left of them. Returns the log, a list of dicts.
+
+    The result does not depend on the number of workers: shards are fixed, and their gradients are added in order.
+    """
+    state = optim.new_state(model.params)
+    log = _resume(model, state, config, run)
+    shards = config.shards or (4 if model.num_parameters() < 20e6 else 2)
+    buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
+    progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
+    with worker_pool(config.workers, shards) as run_all, _signals() as received:
+        while state.step < config.steps:
+            step = state.step
+            batch = run.batch(step)
+            loss = gradients(model, batch, buffers, run_all, [config.seed, step])
+            norm = _finite(step, loss, optim.clip(model.grads, config.clip), model)
+            lr = optim.update(model.params, model.grads, state, config, run_all, adamw=model.ops.adamw_update)
+            entry = {"step": state.step, "tokens": state.step * config.batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm}
+            last = state.step == config.steps
+            if run.on_eval and (last or state.step % config.eval_every == 0):
+                entry.update(run.on_eval(state.step, model))
+            log.append(entry)
+            progress.update(entry["tokens"], f"loss {loss:.3f}")
+            if run.folder and (last or received or state.step % config.save_every == 0):
+                _save(run, model, state, config, log)
+            if received:
+                saved = f"saved; run the same command again to go on from step {state.step}" if run.folder else "nothing to save"
+                print(f"\n{signal.Signals(received[0]).name}: {saved}", flush=True)
+                raise Interrupted(128 + received[0])
+    return log
+
+
+def gradients(model, batch, buffers, run_all, seed):
+    """Mean loss in nats over the batch; buffers[0] receives the gradient, the sum over shards in their order.
+
+    buffers: one Params per shard. run_all(function, items): a worker pool's map. seed: list of ints, for dropout.
+    """
+    shards = batch.shards(len(buffers))
+    denominator = max(batch.tokens(), 1.0)  # of the whole batch, so that the shards' losses and gradients add up
+
+    def one(i):
+        buffers[i].flat[:] = 0.0
+        rng = np.random.default_rng([*seed, i]) if model.config.dropout else None
+        return shard_gradient(model, shards[i], denominator, buffers[i], rng)
+
+    parts = run_all(one, range(len(shards)))
+    for buffer in buffers[1 : len(shards)]:
+        buffers[0].flat += buffer.flat
+    return math.fsum(parts)
+
+
+def shard_gradient(model, batch, denominator, grads, rng=None):
+    """Loss of one shard; its gradient is added into grads. The output layer only sees the positions that count."""
+    hidden, cache = model.forward_hidden(batch.ids, batch.starts, rng)  # (B, T, C)
+    rows, targets, weight = hidden.reshape(-1, hidden.shape[-1]), batch.targets.reshape(-1), None  # (N, C), (N,)
+    if batch.mask is not None:
+        kept = np.flatnonzero(batch.mask)  # (n,)
+        rows, targets, weight = rows[kept], targets[kept], batch.mask.reshape(-1)[kept]  # (n, C), (n,), (n,)
+    if len(rows) == 0:
+        return 0.0
+    logits, head = model.forward_head(rows)  # (n, V)
+    loss, dlogits, _ = losses.cross_entropy(logits, targets, weight, denominator, model.ops)
+    drows = model.backward_head(dlogits, head, grads)  # (n, C)
+    if batch.mask is not None:
+        dhidden = np.zeros_like(hidden)
+        dhidden.reshape(-1, hidden.shape[-1])[kept] = drows  # (N, C)
+        drows = dhidden
+    model.backward_hidden(drows.reshape(hidden.shape), cache, grads)
+    return loss
+
+
+def evaluate_loss(model, rows, most=64, batch=8):
+    """Mean loss in nats per token over the first `most` rows of a data set (Rows)."""
+    nll, tokens = 0.0, 0.0
+    for start in range(0, min(most, len(rows)), batch):
+        part = rows.batch(np.arange(start, min(start + batch, most, len(rows))))
+        logits, _ = model.forward(part.ids, part.starts)
+        _, _, stats = losses.cross_entropy(logits, part.targets, part.mask, ops=model.ops)
+        nll, tokens = nll + stats["nll_sum"], tokens + stats["tokens"]
+    return nll / max(tokens, 1.0)
+
+
+def read_log(folder):
+    """The log of a run: one dict per step."""
+    return [json.loads(line) for line in (Path(folder) / LOG).read_text(encoding="utf-8").splitlines()]
+
+
+def _resume(model, state, config, run):
+    """Load the checkpoint of the run's folder, if there is one, and the log up to its step."""
+    if run.folder is None or not checkpoint.exists(run.folder):
+        return []
+    checkpoint.load(run.folder, model, state, config, run.about or {})
+    return read_log(run.folder)[: state.step]  # a crash between the two files leaves the log longer, never shorter
+
+
+def _save(run, model, state, config, log):
+    lines = "".join(json.dumps(entry) + "\n" for entry in log)
+    atomic_write(run.folder / LOG, lines.encode("utf-8"))
+    checkpoint.save(run.folder, model, state, config, run.about or {})
+
+
+def _finite(step, loss, norm, model):
+    """The norm, if it and the loss are numbers; otherwise stop and name the tensor. The last checkpoint is still good."""
+    if math.isfinite(loss) and math.isfinite(norm):
+        return norm
+    bad = [f"gradient of {name}" for name, g in model.grads.items() if not np.isfinite(g).all()]
+    raise FloatingPointError(f"step {step}: {bad[0] if bad else 'the loss'} is not finite (loss {loss}); "
+                             "the last checkpoint is intact: lower the learning rate, or look at the data of this step")
+
+
+class _signals:
+    """Inside the block SIGINT and SIGTERM are only noted in the list that it yields, so that a step is never cut in half."""
+
+    def __enter__(self):
+        self.received, self.before = [], {}
+        for name in ("SIGINT", "SIGTERM"):
+            number = getattr(signal, name)
+            try:
+                self.before[number] = signal.signal(number, self._note)
+            except ValueError:  # not the main thread: its owner decides
+                break
+        return self.received
+
+    def _note(self, number, frame):
+        if number in self.received:  # asked twice: at once
+            os._exit(128 + number)
+        self.received.append(number)
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
