@@ -150,12 +150,9 @@ def add_flags(parser, defaults, skip=()):
         if isinstance(value, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=note)
         else:
-            kind = {"int": int, "float": float, "str": str, "int | None": int}[item.type if isinstance(item.type, str) else _name(item.type)]
-            parser.add_argument(flag, type=kind, default=None, choices=item.metadata["choices"], metavar=flag[2:].upper(), help=note.replace("%", "%%"))
-
-
-def _name(kind):
-    return kind.__name__ if isinstance(kind, type) else str(kind)
+            kind = next(t for t in (int, float, str) if item.type in (t, t | None))
+            parser.add_argument(flag, type=kind, default=None, choices=item.metadata["choices"],
+                                metavar=None if item.metadata["choices"] else kind.__name__.upper(), help=note.replace("%", "%%"))
 
 
 def from_flags(defaults, arguments):

@@ -5,7 +5,7 @@ from minigpt.world.tables import load_world
 from minigpt.world.tasks import FAMILIES, examples
 
 
-def add_arguments(parser):
+def add_world_arguments(parser):
     """Declare the actions of the command on an argparse parser."""
     actions = parser.add_subparsers(dest="action", required=True)
     sample = actions.add_parser("sample", help="print examples of a task family, or pretraining documents")
@@ -16,7 +16,7 @@ def add_arguments(parser):
     sample.add_argument("--seed", type=int, default=0)
 
 
-def run(args):
+def run_world(args):
     """Run the chosen action with parsed arguments."""
     world = load_world()
     if args.family == "documents":

@@ -1,0 +1,53 @@
+"""python -m minigpt COMMAND: the table of commands. Their bodies live in the rooms they belong to."""
+import argparse
+import importlib
+import sys
+
+# name: (module with add_NAME_arguments(parser) and run_NAME(arguments), what it does)
+COMMANDS = {
+    "run": ("minigpt.commands.run", "everything: tokenizer, pretraining, instruction tuning, evaluation, sample answers"),
+    "world": ("minigpt.world.cli", "look at the synthetic world: documents, task families, statistics"),
+    "tokenizer": ("minigpt.commands.stages", "train a tokenizer, or show how one cuts a text"),
+    "pretrain": ("minigpt.commands.stages", "train a base model on the world or on a text file"),
+    "sft": ("minigpt.commands.stages", "tune a base model on instructions, the world's or a JSONL file"),
+    "eval": ("minigpt.commands.use", "score a model on held-out instructions, alone or against another"),
+    "answer": ("minigpt.commands.use", "carry out one instruction"),
+    "chat": ("minigpt.commands.use", "talk with a model"),
+    "sample": ("minigpt.commands.use", "let a model continue a text"),
+    "bench": ("minigpt.bench", "measure operations, training steps, decoding and the tokenizer"),
+    "gradcheck": ("minigpt.commands.stages", "compare every hand-written gradient with finite differences"),
+    "lesson": ("minigpt.course.cli", "read, walk, check or convert the lessons"),
+    "grade": ("minigpt.course.cli", "grade the exercises of a lesson"),
+    "import": ("minigpt.commands.folders", "read a model folder of another library into ours"),
+    "export": ("minigpt.commands.folders", "write a model for transformers"),
+}
+
+
+def main(argv=None):
+    """Run one command -> exit status: 0 done, 1 refused with one line, 2 usage, 128 + n stopped by signal n."""
+    argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # whatever the terminal's locale is
+    parser = argparse.ArgumentParser(prog="python -m minigpt", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description="minigpt: InstructGPT from scratch, on a laptop processor.",
+                                     epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+                                     + "\n\n`python -m minigpt COMMAND --help` explains a command's settings.")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
+    name = parser.parse_args(argv[:1]).command
+    module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
+    command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=COMMANDS[name][1].capitalize() + ".")
+    getattr(module, f"add_{name}_arguments")(command)
+    arguments = command.parse_args(argv[1:])
+    try:
+        return getattr(module, f"run_{name}")(arguments) or 0
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"minigpt {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

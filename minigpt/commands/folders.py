@@ -1,0 +1,38 @@
+"""Commands that move models between libraries: import and export."""
+from minigpt.interop import huggingface
+from minigpt.model import GPT
+from minigpt.text.tokenizer import Tokenizer
+
+
+def add_import_arguments(parser):
+    """Flags of `import`."""
+    parser.add_argument("folder", help="a model folder in GPT-2's, GPT-NeoX's or Llama's shape, with its tokenizer if it has one")
+    parser.add_argument("--out", metavar="FOLDER", required=True, help="where to write it")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
+
+
+def run_import(arguments):
+    """Read a folder, prove that our model can hold it, write it back as ours."""
+    _convert(arguments, portable=False)
+
+
+def add_export_arguments(parser):
+    """Flags of `export`."""
+    parser.add_argument("model", help="a shipped checkpoint or a model folder")
+    parser.add_argument("--out", metavar="FOLDER", required=True, help="where to write it")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
+
+
+def run_export(arguments):
+    """Write a model so that transformers can load it, or say what it lacks."""
+    arguments.folder = arguments.model
+    _convert(arguments, portable=True)
+
+
+def _convert(arguments, portable):
+    folder = huggingface.find_folder(arguments.folder)
+    model = GPT.from_pretrained(folder, backend="numpy")
+    has_tokenizer = any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
+    tok = Tokenizer.load(folder) if has_tokenizer else None
+    huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable)
+    print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

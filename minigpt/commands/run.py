@@ -1,0 +1,115 @@
+"""The main job: raw text to an answered instruction, in one command."""
+import dataclasses
+import time
+from pathlib import Path
+
+from minigpt.commands.stages import finish, tune_on_world, world_tokenizer
+from minigpt.config import PRESETS, PRETRAIN, SFT
+from minigpt.evaluate import tasks
+from minigpt.files import make_folder, read_json, write_json
+from minigpt.model import GPT, InstructGPT
+from minigpt.nn.threads import cores
+from minigpt.show.progress import clock
+from minigpt.text.tokenizer import Tokenizer
+from minigpt.train import pretrain
+from minigpt.world import load_world
+
+REPORT = "report.json"
+SHOWN = 2  # sample answers per kind of task
+
+
+def add_run_arguments(parser):
+    """Flags of `run`."""
+    parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro, 1 M parameters)")
+    parser.add_argument("--out", metavar="FOLDER", default="runs/main", help="where everything goes (default runs/main); an unfinished run there is resumed")
+    parser.add_argument("--pretrain-tokens", type=int, default=PRETRAIN.tokens, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}; GPT-3: 300 G)")
+    parser.add_argument("--sft-tokens", type=int, default=SFT.tokens, help=f"tokens of instruction tuning (default {SFT.tokens:,})")
+    parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run_run(arguments):
+    """Tokenizer, base model, tuned model, evaluation of both, answers to read. A finished run only prints its report."""
+    folder, began = make_folder(arguments.out), time.perf_counter()
+    settings = {name: value for name, value in vars(arguments).items() if name != "out"}
+    if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
+        print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
+        return show(read_json(folder / REPORT), folder)
+    world, seconds, seed = load_world(), {}, arguments.seed
+
+    def step(number, name, work):
+        print(f"[{number}/4] {name}", flush=True)
+        start = time.perf_counter()
+        result = work()
+        seconds[name] = round(time.perf_counter() - start, 1)
+        return result
+
+    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder, seed))
+    base = step(2, "pretraining", lambda: make_base(world, tok, arguments, folder))
+    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), arguments, folder))
+    report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
+    write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
+    show(read_json(folder / REPORT), folder)
+    print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items()))
+
+
+def make_tokenizer(world, folder, seed):
+    """Train the tokenizer, or take the one that an earlier run left in the folder."""
+    if (folder / "tokenizer" / "tokenizer.json").exists():
+        return Tokenizer.load(folder / "tokenizer")
+    tok = world_tokenizer(world, seed=seed)
+    tok.save(folder / "tokenizer")
+    for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
+        print(f"      {tok.vocab_size} tokens; {line!r} -> " + " | ".join(tok.decode([i]) for i in tok.encode_ordinary(" " + line)))
+    return tok
+
+
+def make_base(world, tok, arguments, folder):
+    """Pretrain: text in, a model that can continue text."""
+    config = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
+    shape = dataclasses.replace(PRESETS[arguments.preset], vocab_size=tok.vocab_size)
+    rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)
+    model = GPT(shape, config.seed)
+    print(f"      {model.num_parameters():,} parameters, {config.tokens:,} tokens of the world's text")
+    finish(model, tok, pretrain.pretrain(model, rows, validation, config, make_folder(folder / "base")), config, folder / "base")
+    return model
+
+
+def make_tuned(world, tok, model, arguments, folder):
+    """Tune: instructions and answers in, a model that answers."""
+    config = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
+    log = tune_on_world(model, tok, world, config, make_folder(folder / "tuned"))
+    finish(model, tok, log, config, folder / "tuned")
+    return model
+
+
+def evaluate(world, tok, base, tuned, n):
+    """Both models on the same held-out prompts -> counts per kind and some answers.
+
+    The base is asked twice, through the chat template, which it has never seen, and as Question / Answer text, which it has.
+    """
+    questions = tasks.test_examples(world, "dev", n)
+    before = tasks.answer_all(InstructGPT(base, tok), questions, label="      base, chat template")
+    plain = tasks.answer_all(InstructGPT(base, tok), questions, "plain", label="      base, as plain text")
+    after = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
+    columns = {name: tasks.summary(questions, tasks.score(questions, answers))
+               for name, answers in (("base, chat", before), ("base, text", plain), ("tuned", after))}
+    samples, shown = [], {}
+    for question, base_answer, answer in zip(questions, before, after):
+        kind = question.family, question.kind
+        if shown.setdefault(kind, 0) < SHOWN:
+            shown[kind] += 1
+            samples.append({"messages": list(question.messages), "base": base_answer, "tuned": answer, "reference": question.answer})
+    return {"scores": columns, "samples": samples}
+
+
+def show(report, folder):
+    """Print a report: sample answers, then the table."""
+    for sample in report["samples"]:
+        print()
+        for message in sample["messages"]:
+            print(f"  {message['role']}: {message['content']}".replace("\n", "\n   "))
+        print(f"    base:  {' '.join(sample['base'].split())[:100]}\n    tuned: {sample['tuned']}")
+    print("\nright answers to held-out prompts, in percent\n")
+    print(tasks.comparison(report["scores"]))
+    print(f"\nmodels: {Path(folder) / 'base'}, {Path(folder) / 'tuned'}; ask: python -m minigpt answer --model {Path(folder) / 'tuned'} 'What is the capital of France?'")

@@ -1,0 +1,183 @@
+"""Commands that make something: a tokenizer, a base model, a tuned model; and the one that proves the gradients."""
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
+from minigpt.files import make_folder, write_json
+from minigpt.interop.huggingface import find_folder
+from minigpt.model import GPT
+from minigpt.nn import gradcheck, losses
+from minigpt.nn.layers import MLPS, NORMS, POSITIONS
+from minigpt.show.progress import table
+from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS
+from minigpt.text.tokenizer import Tokenizer
+from minigpt.train import pretrain, sft
+from minigpt.world import load_world, pretraining_documents
+
+TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
+SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
+
+
+# Tokenizer
+
+
+def world_tokenizer(world, vocab_size=2048, seed=0):
+    """A tokenizer trained on documents and instructions of the world -> Tokenizer"""
+    documents = itertools.islice(pretraining_documents(world, seed), TOKENIZER_DOCUMENTS)
+    messages = (" " + m["content"] for c in sft.world_conversations(world, TOKENIZER_DOCUMENTS, seed) for m in c)
+    return Tokenizer.train(itertools.chain(documents, messages), vocab_size, SPECIAL_TOKENS, split="han")
+
+
+def add_tokenizer_arguments(parser):
+    """Flags of `tokenizer`."""
+    parser.add_argument("--text", metavar="FILE", help="train on this UTF-8 text instead of the world")
+    parser.add_argument("--vocab-size", type=int, default=2048, help="number of tokens, specials included (default 2048; GPT-3: 50257)")
+    parser.add_argument("--split", choices=("gpt2", "han"), default="han", help="han: every Chinese character apart, then GPT-2's rule (default)")
+    parser.add_argument("--out", metavar="FOLDER", help="where to save it")
+    parser.add_argument("--model", metavar="FOLDER", help="use this folder's tokenizer instead of training one")
+    parser.add_argument("--show", metavar="TEXT", help="show how the tokenizer cuts TEXT, merge by merge")
+
+
+def run_tokenizer(arguments):
+    """Train or load a tokenizer, save it, show its work."""
+    if not arguments.out and arguments.show is None:
+        raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
+    if arguments.model:
+        tok = Tokenizer.load(find_folder(arguments.model))
+    elif arguments.text:
+        tok = Tokenizer.train(pretrain.read_text(arguments.text), arguments.vocab_size, SPECIAL_TOKENS, split=arguments.split)
+    else:
+        tok = world_tokenizer(load_world(), arguments.vocab_size)
+    if arguments.out:
+        tok.save(arguments.out, chat_template=CHAT_TEMPLATE)
+        print(f"{tok.vocab_size} tokens saved in {arguments.out}")
+    if arguments.show is not None:
+        print(tok.show_work(arguments.show))
+
+
+# Training
+
+
+def add_pretrain_arguments(parser):
+    """Flags of `pretrain`: where, on what, the shape, the training settings."""
+    parser.add_argument("--out", metavar="FOLDER", default="runs/pretrain", help="folder of the run (default runs/pretrain); an unfinished run there is resumed")
+    parser.add_argument("--text", metavar="FILE", help="train on this UTF-8 text instead of the world")
+    parser.add_argument("--tokenizer", metavar="FOLDER", help="use this tokenizer instead of training one on the same text")
+    parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
+    _add_backend(parser)
+    add_flags(parser.add_argument_group("shape (instead of the preset's; shown: GPTConfig's own defaults)"), GPTConfig(), skip=SHAPE)
+    parser.add_argument("--vocab-size", type=int, default=2048, help="tokens of a tokenizer trained here (default 2048; GPT-3: 50257)")
+    add_flags(parser.add_argument_group("training"), PRETRAIN, skip=("replay",))
+
+
+def run_pretrain(arguments):
+    """Train a base model and save it with its tokenizer."""
+    shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
+    shape = dataclasses.replace(from_flags(shape, arguments), vocab_size=arguments.vocab_size)
+    config = from_flags(PRETRAIN, arguments)
+    folder = make_folder(arguments.out)
+    world = None if arguments.text else load_world()
+    if arguments.tokenizer:
+        tok = Tokenizer.load(find_folder(arguments.tokenizer))
+    elif arguments.text:
+        tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
+    else:
+        tok = world_tokenizer(world, shape.vocab_size, config.seed)
+    shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
+    rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
+                        else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
+    model = GPT(shape, config.seed, backend=arguments.backend)
+    print(f"{model.num_parameters():,} parameters, {config.steps} steps of {config.batch_tokens} tokens")
+    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
+
+
+def add_sft_arguments(parser):
+    """Flags of `sft`."""
+    parser.add_argument("--model", metavar="FOLDER", default="runs/pretrain", help="the base model (default runs/pretrain)")
+    parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
+    parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
+    _add_backend(parser)
+    add_flags(parser.add_argument_group("training"), SFT)
+
+
+def run_sft(arguments):
+    """Tune a model on instructions and save it."""
+    base = find_folder(arguments.model)
+    config, folder = from_flags(SFT, arguments), make_folder(arguments.out)
+    conversations = sft.read_conversations(arguments.instructions) if arguments.instructions else None
+    model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
+    world = load_world() if conversations is None or config.replay else None
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations), config, folder)
+
+
+def tune_on_world(model, tok, world, config, folder, conversations=None, on_eval=None):
+    """Tune model on conversations (None: the world's), with replay of the world's documents -> log"""
+    T = model.config.block_size
+    if conversations is None:
+        sample = sft.world_conversations(world, 500, config.seed)
+        length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
+        conversations = sft.world_conversations(world, int(config.tokens * (1.0 - config.replay) / length) + 1, config.seed)
+    rows = sft.tuning_rows(conversations, tok, T)
+    replayed = config.tokens * config.replay
+    replay = pretrain.world_rows(world, tok, replayed, T, config.seed + 1)[0] if replayed >= T else None
+    return sft.tune(model, rows, replay, config, folder, on_eval)
+
+
+def finish(model, tok, log, config, folder):
+    """Save the trained model with its tokenizer, its settings and its learning curve."""
+    from minigpt.show.plot import training_curves  # matplotlib takes half a second
+
+    model.save_pretrained(folder, tok)
+    write_json(Path(folder) / "train.json", {"model": dataclasses.asdict(model.config), "train": dataclasses.asdict(config)})
+    training_curves(log, Path(folder) / "curves.png")
+    validation = [entry["validation_loss"] for entry in log if "validation_loss" in entry]
+    print(f"saved in {folder}" + (f"; validation loss {validation[-1]:.3f} nats per token" if validation else ""))
+
+
+def _add_backend(parser):
+    parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
+
+
+# Gradients
+
+
+def add_gradcheck_arguments(parser):
+    """Flags of `gradcheck`."""
+    parser.add_argument("--backend", choices=("fast", "numpy"), default="numpy", help="which functions to check (default numpy)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run_gradcheck(arguments):
+    """Every parameter of a two-layer model, for every norm, MLP and position option, against finite differences in float64."""
+    rows, worst = [], 0.0
+    for norm, mlp, position, n_kv_head in itertools.product(NORMS, MLPS, POSITIONS, (None, 2)):
+        config = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_embd=16, n_kv_head=n_kv_head, norm=norm, mlp=mlp, position=position)
+        errors = gradcheck.check_model(*_random_problem(config, arguments))
+        name = max(errors, key=errors.get)
+        worst = max(worst, errors[name])
+        rows.append([norm, mlp, position, config.kv_heads, f"{errors[name]:.1e}", name])
+    print(table(rows, ["norm", "mlp", "position", "kv heads", "largest error", "at"], right=(3, 4)))
+    print(f"\n{len(rows)} models, largest relative error {worst:.1e}, allowed {gradcheck.TOLERANCE:.0e}: {'passed' if worst <= gradcheck.TOLERANCE else 'FAILED'}")
+    return 0 if worst <= gradcheck.TOLERANCE else 1
+
+
+def _random_problem(config, arguments):
+    """A model with random weights, a loss on random packed rows with a random mask, and the generator for directions."""
+    rng = np.random.default_rng(arguments.seed)
+    model = gradcheck.perturb(GPT(config, dtype="float64", backend=arguments.backend), rng)
+    ids, targets = rng.integers(0, config.vocab_size, (2, 3, 7))  # (B, T) each
+    mask = rng.random((3, 7)) < 0.7
+    starts = np.array([[0] * 7, [0, 0, 2, 2, 2, 2, 2], [0, 1, 1, 1, 4, 4, 4]])
+
+    def loss(model, backward):
+        logits, cache = model.forward(ids, starts)
+        value, dlogits, _ = losses.cross_entropy(logits, targets, mask, ops=model.ops)
+        if backward:
+            model.backward(dlogits, cache)
+        return value
+
+    return model, loss, rng

@@ -1,0 +1,114 @@
+"""Commands that use a model: answer, chat, continue a text, evaluate."""
+import json
+import sys
+
+from minigpt.config import SampleConfig, add_flags, from_flags
+from minigpt.evaluate import tasks
+from minigpt.interop.huggingface import find_folder
+from minigpt.model import InstructGPT
+from minigpt.sample.generate import generate
+from minigpt.world import load_world
+
+ANSWER = SampleConfig(temperature=0.0)
+
+
+def _add_model(parser, default="micro"):
+    parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint or a model folder (default {default})")
+    parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
+
+
+def add_answer_arguments(parser):
+    """Flags of `answer`."""
+    parser.add_argument("instruction", help="what to do, such as 'What is the capital of France?'; - reads standard input")
+    _add_model(parser)
+    add_flags(parser.add_argument_group("sampling"), ANSWER)
+
+
+def run_answer(arguments):
+    """Print the answer to one instruction as it is written."""
+    text = sys.stdin.read() if arguments.instruction == "-" else arguments.instruction
+    if not text.strip():
+        raise ValueError("the instruction is empty; write what the model should do")
+    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    settings = vars(from_flags(ANSWER, arguments))
+    assistant.chat([{"role": "user", "content": text}], on_text=lambda piece: print(piece, end="", flush=True), **settings)
+    print()
+
+
+def add_chat_arguments(parser):
+    """Flags of `chat`."""
+    _add_model(parser)
+    add_flags(parser.add_argument_group("sampling"), ANSWER)
+
+
+def run_chat(arguments):
+    """A conversation in the terminal. /new forgets it, /quit or the end of input leaves."""
+    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    settings, messages = vars(from_flags(ANSWER, arguments)), []
+    print(f"talking with {find_folder(arguments.model)}; /new forgets what was said, /quit leaves")
+    while True:
+        try:
+            text = input("you: ").strip()
+        except EOFError:
+            print()
+            return
+        if text == "/quit":
+            return
+        if text == "/new":
+            messages = []
+        elif text.startswith("/"):
+            print(f"{text} is not a command; there are /new and /quit")
+        elif text:
+            try:
+                print("gpt: ", end="", flush=True)
+                asked = [*messages, {"role": "user", "content": text}]
+                reply = assistant.chat(asked, on_text=lambda piece: print(piece, end="", flush=True), **settings)
+                messages = [*asked, {"role": "assistant", "content": reply}]
+                print()
+            except ValueError as error:
+                print(error)
+
+
+def add_sample_arguments(parser):
+    """Flags of `sample`."""
+    _add_model(parser, "micro-base")
+    parser.add_argument("--prompt", default="<|endoftext|>", help="the text to continue (default: the beginning of a document)")
+    parser.add_argument("-n", type=int, default=1, help="how many continuations")
+    add_flags(parser.add_argument_group("sampling"), SampleConfig())
+
+
+def run_sample(arguments):
+    """Continue a text as the model thinks it goes on."""
+    if arguments.n < 1:
+        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    tok, start = assistant.tokenizer, arguments.prompt
+    ids = tok.encode(start, allowed_special={"<|endoftext|>"})
+    if not ids:
+        raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
+    shown = "" if start == "<|endoftext|>" else start
+    for row in generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop):
+        print(shown + tok.decode(row.ids), end="\n\n" if arguments.n > 1 else "\n")
+
+
+def add_eval_arguments(parser):
+    """Flags of `eval`."""
+    _add_model(parser)
+    parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
+    parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+
+def run_eval(arguments):
+    """Score one or two models on the same held-out prompts."""
+    if arguments.n < 1:
+        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    questions = tasks.test_examples(load_world(), arguments.split, arguments.n, arguments.seed)
+    columns = {}
+    for name in filter(None, (arguments.against, arguments.model)):
+        assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
+        answers = tasks.answer_all(assistant, questions, label=f"evaluating {name}")
+        columns[str(name)] = tasks.summary(questions, tasks.score(questions, answers))
+    print(json.dumps(columns, indent=2) if arguments.json else tasks.comparison(columns))
