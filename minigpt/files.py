@@ -81,6 +81,11 @@ def open_to_read(path):
         raise _explain(error, "read", path) from error
 
 
+def data_folder():
+    """The folder of the project's data: MINIGPT_DATA, or else data/ beside the package."""
+    return Path(os.environ.get("MINIGPT_DATA") or Path(__file__).resolve().parents[1] / "data")
+
+
 def read_bytes(path):
     """path -> the file's bytes. Raises OSError with one line: path and reason."""
     with open_to_read(path) as file:

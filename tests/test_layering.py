@@ -17,7 +17,7 @@ ROWS = (
     ("train.trainer", "sample.generate", "interop.huggingface"),
     ("nn.gpt", "train.batches", "train.checkpoint"),
     ("nn.layers", "nn.losses", "nn.heads", "text.template", "world"),
-    ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling"),
+    ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling", "interop.families"),
     ("nn.ops", "nn.kernels", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),
     ("files", "jit"),
 )

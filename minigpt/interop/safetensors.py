@@ -19,19 +19,19 @@ import numpy as np
 
 from minigpt import files
 
-# Smallest first; the reference writer puts the tensors of the last ones first, so that every tensor starts at a multiple of its item size.
+# Smallest first. The reference writer starts at the end of this list, so that each tensor lies at a multiple of its item size.
 DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
-          "U32": "<u4", "F32": "<f4", "C64": "<c8", "F64": "<f8", "I64": "<i8", "U64": "<u8"}     # BF16: NumPy has no such type
-MAX_HEADER = 10_000_000                 # bytes, enough for 100,000 tensors; the format allows 100 MB, which Python would read for 10 s
+          "U32": "<u4", "F32": "<f4", "C64": "<c8", "F64": "<f8", "I64": "<i8", "U64": "<u8"}  # BF16: NumPy has no such type
+MAX_HEADER = 10_000_000                 # bytes: 100,000 tensors. The format allows 100 MB, but Python would read that for 10 s
 MAX_DIMENSIONS = 64                     # NumPy's own limit
 CHECKSUM = "minigpt.checksum"           # metadata key
-ALGORITHM = "minigpt-sha256:"           # its value begins so: a flipped bit in the key cannot make our file look like one without checksum
+ALGORITHM = "minigpt-sha256:"           # its value begins so: one flipped bit in the key cannot hide that there is a checksum
 BLANK = ALGORITHM + 64 * "0"            # what the checksum is while the checksum is computed
 
-FOREIGN = {b"PK\x03\x04": "a zip archive (a PyTorch or .npz file?)", b"\x80": "a Python pickle, which is not opened because it can run code",
-           b"\x93NUMPY": "a NumPy .npy file", b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself",
-           b"<": "a web page: the download failed", b"{": "a JSON text", b"GGUF": "a GGUF file", b"\x89HDF": "an HDF5 file",
-           b"\x1f\x8b": "a gzip file"}
+FOREIGN = {b"PK\x03\x04": "a zip archive (a PyTorch or .npz file?)", b"\x93NUMPY": "a NumPy .npy file",
+           b"\x80": "a Python pickle, which is not opened because it can run code", b"<": "a web page: the download failed",
+           b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself", b"{": "a JSON text",
+           b"GGUF": "a GGUF file", b"\x89HDF": "an HDF5 file", b"\x1f\x8b": "a gzip file"}
 
 
 class SafetensorsError(ValueError):
@@ -56,7 +56,7 @@ def load_file(path, widen=True):
             tensors[name] = _to_native(array, dtype, widen).reshape(shape)
     claims_checksum = CHECKSUM in metadata or any(value.startswith(ALGORITHM) for value in metadata.values())
     if claims_checksum and metadata.get(CHECKSUM) != ALGORITHM + digest.hexdigest():
-        raise SafetensorsError(f"{path}: the checksum does not fit, so the file was damaged after it was written: use another copy")
+        raise SafetensorsError(f"{path}: the checksum does not fit: the file was damaged after it was written, use another copy")
     return tensors
 
 
@@ -116,7 +116,7 @@ def _write_header(infos, metadata, path):
 
 def _with_checksum(start, metadata, value):
     """The bytes before the data with another checksum in the same place (unchanged if there is none)."""
-    old, new = (json.dumps({CHECKSUM: text}, separators=(",", ":"))[1:-1].encode() for text in (metadata.get(CHECKSUM, BLANK), value))
+    old, new = (f'"{CHECKSUM}":"{text}"'.encode() for text in (metadata.get(CHECKSUM, BLANK), value))
     return start.replace(old, new, 1)
 
 
@@ -155,7 +155,7 @@ def _check_infos(header, data_size):
     infos, position = {}, 0
     for begin, end, dtype, shape, name in sorted(spans):
         if begin != position:
-            raise ValueError(f"tensor {_short(name)}: starts at byte {begin} of the data, but the tensor before it ends at {position}")
+            raise ValueError(f"tensor {_short(name)}: starts at byte {begin} of the data, but the one before it ends at {position}")
         infos[name], position = (dtype, tuple(shape)), end
     if position != data_size:
         raise ValueError(f"the tensors end at byte {position} of the data, but the file holds {data_size}")
@@ -171,7 +171,7 @@ def _check_info(info):
         raise ValueError(f"unknown dtype {_short(dtype)}, known are {' '.join(DTYPES)}")
     for field, numbers in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(numbers, list) or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
-            raise ValueError(f"{field} must be whole numbers from 0 to 2^63 - 1, not {_short(numbers)}")    # True is an int and 2.0 == 2
+            raise ValueError(f"{field} must be whole numbers from 0 to 2^63 - 1, not {_short(numbers)}")  # True is an int, 2.0 == 2
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_DIMENSIONS} can be read")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
