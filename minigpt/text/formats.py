@@ -8,6 +8,7 @@ from minigpt.text.splitting import HAN_RANGES
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 ISOLATE_HAN = {"type": "Split", "pattern": {"Regex": f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in HAN_RANGES)}]"},
                "behavior": "Isolated", "invert": False}
+LARGEST = 2**22  # ids beyond it are a mistake in the file, not a vocabulary
 PRE_TOKENIZERS = {"gpt2": BYTE_LEVEL, "han": {"type": "Sequence", "pretokenizers": [ISOLATE_HAN, BYTE_LEVEL]}}
 
 
@@ -21,15 +22,15 @@ def byte_letters():
 def write_folder(folder, vocabulary, merges, special_tokens, split, model_max_length=None, chat_template=None):
     """Write tokenizer.json, vocab.json, merges.txt, tokenizer_config.json and, if given, chat_template.jinja.
 
-    vocabulary [bytes by id, specials included]; merges [(left id, right id)]; special_tokens {text: id}. The folder must exist.
+    vocabulary [bytes by id, specials included, None without a token]; merges [(left id, right id)]; special_tokens {text: id}. The folder must exist.
     tokenizer.json and tokenizer_config.json are what transformers reads; GPT-2's two files cannot say split="han".
     """
     folder = Path(folder)
     letters = byte_letters()
-    names = ["".join(letters[byte] for byte in token) for token in vocabulary]
+    names = [token and "".join(letters[byte] for byte in token) for token in vocabulary]
     for text, i in special_tokens.items():
         names[i] = text
-    vocab = {name: i for i, name in enumerate(names)}
+    vocab = {name: i for i, name in enumerate(names) if name is not None}
     merge_lines = [f"{names[left]} {names[right]}" for left, right in merges]
     added = [{"id": i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
               "special": True} for text, i in sorted(special_tokens.items(), key=lambda item: item[1])]
@@ -71,33 +72,34 @@ def read_folder(folder):
 
 
 def read_merges(path):
-    """merges.txt -> [(left name, right name)]; GPT-2's `#version` line may be there or not."""
+    """merges.txt -> [[left name, right name]]; GPT-2's `#version` line may be there or not."""
     lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
     lines = lines[1:] if lines[0].startswith("#version") else lines
-    pairs = [tuple(line.split(" ")) for line in lines if line]
-    if bad := [pair for pair in pairs if len(pair) != 2]:
-        raise ValueError(f"{path}: {' '.join(bad[0])!r} is not a merge: two tokens with one space between are")
-    return pairs
+    return [line.split(" ") for line in lines if line]
 
 
 def parse_tokenizer_json(data, path):
     """The parsed tokenizer.json -> vocabulary, merges, special_tokens, split; refuses by name what would give other ids."""
-    model = data.get("model", {})
+    model = data.get("model") if isinstance(data, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("merges"), list):
+        raise ValueError(f"{path}: this is no tokenizer: it has no model with merges")
     refuse(path, "model type", model.get("type", "BPE"), "BPE")
     refuse(path, "normalizer", data.get("normalizer"), None)
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
         refuse(path, option, model.get(option) or None, None)
-    for token in data.get("added_tokens", []):
+    added = data.get("added_tokens") or []
+    if not all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in added):
+        raise ValueError(f"{path}: added_tokens holds something without a content")
+    for token in added:
         for option, value in (("special", True), ("lstrip", False), ("rstrip", False), ("single_word", False)):
-            refuse(path, f"added token {token.get('content')!r} {option}", token.get(option, value), value)
+            refuse(path, f"added token {token['content']!r} {option}", token.get(option, value), value)
     pre_tokenizer = data.get("pre_tokenizer")
     splits = [split for split, known in PRE_TOKENIZERS.items() if canonical(pre_tokenizer) == canonical(known)]
     if not splits:
         raise ValueError(f"{path}: pre_tokenizer {json.dumps(pre_tokenizer)[:80]} is not supported: only GPT-2's ByteLevel "
                          "without prefix space, and ours for Chinese, are")
-    pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
-    special_tokens = {token["content"]: token["id"] for token in data.get("added_tokens", [])}
-    return from_names(model["vocab"], pairs, special_tokens, splits[0], path)
+    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
+    return from_names(model.get("vocab"), pairs, {token["content"]: token.get("id") for token in added}, splits[0], path)
 
 
 def canonical(pre_tokenizer):
@@ -119,20 +121,28 @@ def refuse(path, what, value, wanted):
 def from_names(vocab, pairs, special_tokens, split, path):
     """Names in byte letters -> vocabulary, merges, special_tokens, split.
 
-    vocab {name: id}; pairs [(left name, right name)]; special_tokens {text: id} or None: whatever no merge makes is special.
+    vocab {name: id}; pairs [[left name, right name]]; special_tokens {text: id} or None: whatever no merge makes is special.
     """
+    if not isinstance(vocab, dict):
+        raise ValueError(f"{path}: the vocabulary is no table of token: id")
     byte_of = {letter: byte for byte, letter in enumerate(byte_letters())}
     if missing := [letter for letter in byte_of if letter not in vocab]:
         raise ValueError(f"{path}: no token for byte {byte_of[missing[0]]}: this is not a byte-level vocabulary")
     for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
+            raise ValueError(f"{path}: {json.dumps(pair, ensure_ascii=False)[:80]} is not a merge: two tokens are")
         if unknown := [name for name in (*pair, "".join(pair)) if name not in vocab]:
             raise ValueError(f"{path}: the merge {' '.join(pair)!r} needs the token {unknown[0]!r}, which has no id")
+    made = {*byte_of, *("".join(pair) for pair in pairs)}
+    if foreign := set().union(*made) - byte_of.keys():
+        raise ValueError(f"{path}: {min(foreign)!r} occurs in a merge and stands for no byte")
     if special_tokens is None:
-        made = {*byte_of, *("".join(pair) for pair in pairs)}
         special_tokens = {name: i for name, i in vocab.items() if name not in made}
+    if both := made & special_tokens.keys():
+        raise ValueError(f"{path}: {min(both)!r} is a special and an ordinary token")
     ids = [*vocab.values(), *special_tokens.values()]
-    if bad := [i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < 2**31]:
-        raise ValueError(f"{path}: {bad[0]!r} is not a token id: whole numbers from 0 to 2^31 - 1 are")
+    if bad := [i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < LARGEST]:
+        raise ValueError(f"{path}: {bad[0]!r} is not a token id: whole numbers from 0 to {LARGEST - 1} are")
     vocabulary = [None] * (max(ids) + 1)
     for name, i in {**vocab, **special_tokens}.items():
         if vocabulary[i] is not None:

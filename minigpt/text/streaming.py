@@ -34,14 +34,20 @@ def encode_iterable(tok, chunks, allowed, forbidden):
         yield from ids
 
 
-def decode_stream(tok, ids, skip_special_tokens=False):
-    """An iterable of ids -> pieces of text, each as soon as its characters are whole; joined they are `decode` of all ids.
+class StreamDecoder:
+    """Turns ids into text one by one, holding back a character until it is whole.
 
-    One piece per id ("" while a character is incomplete), and a last one if the ids end within a character.
+    All texts from `push` and the one from `finish`, joined, are tok.decode of all ids.
     """
-    special = set(tok.special_tokens.values()) if skip_special_tokens else ()
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for i in ids:
-        yield "" if i in special else decoder.decode(tok.decode_bytes([i]))
-    if rest := decoder.decode(b"", final=True):
-        yield rest
+
+    def __init__(self, tok, skip_special_tokens=False):
+        self.tok, self.skipped = tok, set(tok.special_tokens.values()) if skip_special_tokens else ()
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, i):
+        """One id -> the text that is whole now, "" within a character."""
+        return "" if i in self.skipped else self.decoder.decode(self.tok.decode_bytes([i]))
+
+    def finish(self):
+        """No more ids -> U+FFFD for a character that was cut off, else ""."""
+        return self.decoder.decode(b"", final=True)

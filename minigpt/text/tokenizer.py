@@ -1,16 +1,31 @@
 """The byte-level BPE tokenizer: text -> ids -> text, for every text and with nothing lost."""
-import functools
 import itertools
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
-from minigpt.files import make_folder
+from minigpt.files import data_folder, make_folder
 from minigpt.text import formats
 from minigpt.text.bpe import learn_merges, merge
 from minigpt.text.splitting import pattern, replace_surrogates
-from minigpt.text.streaming import decode_stream, encode_iterable
+from minigpt.text.streaming import encode_iterable
+
+
+class PieceIds(dict):
+    """{piece of text: its ids}, filled when a piece is first met; most pieces of a text are words met before."""
+
+    def __init__(self, byte_ids, ranks, merged):
+        self.byte_ids, self.ranks, self.merged = byte_ids, ranks, merged
+
+    def __missing__(self, piece):
+        ids = tuple(merge([self.byte_ids[byte] for byte in piece.encode("utf-8")], self.ranks, self.merged))
+        if len(self) >= 2**16:  # so that memory stays flat whatever is encoded
+            self.clear()
+        if len(piece) < 64:
+            self[piece] = ids
+        return ids
 
 
 class Tokenizer:
@@ -32,7 +47,7 @@ class Tokenizer:
         self._merged = [ids[self.vocabulary[left] + self.vocabulary[right]] for left, right in self.merges]
         self._ranks = {pair: rank for rank, pair in reversed(list(enumerate(self.merges)))}  # of equal pairs the first counts
         self._pattern = pattern(split)
-        self._piece_ids = functools.lru_cache(2**16)(self._merge_piece)
+        self._piece_ids = PieceIds(self._byte_ids, self._ranks, self._merged)
 
     @classmethod
     def train(cls, texts, vocab_size, special_tokens=(), split="gpt2"):
@@ -63,6 +78,12 @@ class Tokenizer:
     def load(cls, folder):
         """Read a tokenizer from a folder: tokenizer.json, or GPT-2's vocab.json + merges.txt or encoder.json + vocab.bpe."""
         return cls(*formats.read_folder(folder))
+
+    @classmethod
+    def from_pretrained(cls, folder_or_name):
+        """`load` for a folder, or for the name of a model in data/pretrained."""
+        folder = Path(folder_or_name)
+        return cls.load(folder if folder.is_dir() else data_folder() / "pretrained" / folder_or_name)
 
     def save(self, folder, model_max_length=None, chat_template=None):
         """Write the folder that `load`, transformers and tokenizers read; chat_template is jinja source (template.CHAT_TEMPLATE)."""
@@ -95,7 +116,7 @@ class Tokenizer:
 
     def encode_ordinary(self, text):
         """Text -> list of ids, with special tokens as ordinary text: what to use for text that others wrote."""
-        return list(itertools.chain.from_iterable(map(self._piece_ids, self._pattern.findall(replace_surrogates(text)))))
+        return list(itertools.chain.from_iterable(map(self._piece_ids.__getitem__, self._pattern.findall(replace_surrogates(text)))))
 
     def encode_documents(self, texts):
         """Many texts, encoded as ordinary -> ids int32 (N,), offsets int64 (number of texts + 1,): text i is ids[offsets[i]:offsets[i+1]]."""
@@ -128,10 +149,6 @@ class Tokenizer:
             ids = self._without_special(ids)
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
-    def decode_stream(self, ids, skip_special_tokens=False):
-        """An iterable of ids -> pieces of text as soon as they are whole; joined they are `decode` of all ids."""
-        return decode_stream(self, ids, skip_special_tokens)
-
     def show_work(self, text):
         """How a text becomes ids, merge by merge, as lines to read; a space is drawn as ␣, lone bytes in hexadecimal."""
         lines = []
@@ -149,9 +166,6 @@ class Tokenizer:
     def _draw_token(self, i):
         return self.vocabulary[i].decode("utf-8", "backslashreplace").replace(" ", "␣").replace("\n", "\\n")
 
-    def _merge_piece(self, piece):
-        return tuple(merge([self._byte_ids[byte] for byte in piece.encode("utf-8")], self._ranks, self._merged))
-
     def parts(self, text, allowed, forbidden=()):
         """A text without surrogates -> (part, its ids) in order: a part is a piece of ordinary text or an allowed special token."""
         refuse_special(text, forbidden)
@@ -159,7 +173,7 @@ class Tokenizer:
             if i % 2:
                 yield part, (self.special_tokens[part],)
             else:
-                yield from ((piece, self._piece_ids(piece)) for piece in self._pattern.findall(part))
+                yield from ((piece, self._piece_ids[piece]) for piece in self._pattern.findall(part))
 
     def _specials(self, allowed_special, disallowed_special):
         for name, value in (("allowed_special", allowed_special), ("disallowed_special", disallowed_special)):

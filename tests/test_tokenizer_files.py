@@ -1,0 +1,185 @@
+"""Tokenizer folders: ours come back, GPT-2's files in all their forms are read, everything else is refused by name."""
+import json
+
+import pytest
+
+from minigpt.text.formats import byte_letters
+from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS
+from minigpt.text.tokenizer import Tokenizer
+from tests.texts import TRICKY, random_texts
+
+
+@pytest.fixture(scope="module", params=["gpt2", "han"])
+def tok(request):
+    return Tokenizer.train([*random_texts(1, 300), *TRICKY * 3], 500, SPECIAL_TOKENS, split=request.param)
+
+
+def gpt2_files(folder, version="#version: 0.2\n", names=("encoder.json", "vocab.bpe"), end="\n"):
+    """A vocabulary in GPT-2's own order: bytes sorted by stand-in, three merges, <|endoftext|> last."""
+    letters = sorted(byte_letters())
+    merges = ["Ġ t", "h e", "Ġt he"]
+    vocab = {name: i for i, name in enumerate([*letters, *(merge.replace(" ", "") for merge in merges), "<|endoftext|>"])}
+    (folder / names[0]).write_text(json.dumps(vocab))
+    (folder / names[1]).write_bytes((version + "".join(merge + end for merge in merges)).encode("utf-8"))
+
+
+def assert_same(a, b):
+    assert (a.vocabulary, a.merges, a.special_tokens, a.split) == (b.vocabulary, b.merges, b.special_tokens, b.split)
+
+
+def test_save_and_load(tok, tmp_path):
+    tok.save(tmp_path / "new" / "folder", model_max_length=256, chat_template=CHAT_TEMPLATE)
+    again = Tokenizer.load(tmp_path / "new" / "folder")
+    assert_same(again, tok)
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {
+        "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja"}
+    config = json.loads((tmp_path / "new" / "folder" / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast" and config["model_max_length"] == 256
+    text = random_texts(7, 1)[0]
+    assert again.encode(text, disallowed_special=()) == tok.encode(text, disallowed_special=())
+
+
+def test_from_pretrained_takes_a_folder_or_a_name(tok, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGPT_DATA", str(tmp_path))
+    tok.save(tmp_path / "pretrained" / "mine")
+    assert_same(Tokenizer.from_pretrained("mine"), tok)
+    assert_same(Tokenizer.from_pretrained(tmp_path / "pretrained" / "mine"), tok)
+    with pytest.raises(FileNotFoundError, match="other"):
+        Tokenizer.from_pretrained("other")
+
+
+def test_saving_is_deterministic(tok, tmp_path):
+    tok.save(tmp_path / "a")
+    Tokenizer.load(tmp_path / "a").save(tmp_path / "b")
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_the_two_files_of_gpt2_suffice(tok, tmp_path):
+    tok.save(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    again = Tokenizer.load(tmp_path)
+    assert (again.vocabulary, again.merges, again.special_tokens) == (tok.vocabulary, tok.merges, tok.special_tokens)
+    assert again.split == "gpt2"
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"version": ""}, {"names": ("vocab.json", "merges.txt")}, {"end": "\r\n", "version": "#version: 0.2\r\n"}])
+def test_files_as_gpt2_published_them(tmp_path, options):
+    gpt2_files(tmp_path, **options)
+    tok = Tokenizer.load(tmp_path)
+    assert tok.vocab_size == 260 and tok.special_tokens == {"<|endoftext|>": 259}
+    assert tok.encode("the the!") == [tok.encode("t")[0], 257, 258, 0]  # "!" has id 0 in GPT-2's order
+    assert tok.decode([0, 258, 259]) == "! the<|endoftext|>"
+
+
+def test_byte_letters_are_those_of_gpt2():
+    letters = byte_letters()
+    assert letters[ord("a")] == "a" and letters[ord(" ")] == "Ġ" and letters[ord("\n")] == "Ċ" and letters[0] == "Ā"
+    assert letters[0xAD] == "Ń" and letters[0xFF] == "ÿ" and len(set(letters)) == 256
+
+
+def edited(tok, folder, edit):
+    """A saved tokenizer.json after edit(parsed)."""
+    tok.save(folder)
+    data = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    edit(data)
+    (folder / "tokenizer.json").write_text(json.dumps(data), "utf-8")
+    return folder
+
+
+def test_merges_as_pairs_or_strings(tok, tmp_path):
+    def as_pairs(data):
+        data["model"]["merges"] = [merge.split(" ") for merge in data["model"]["merges"]]
+
+    assert_same(Tokenizer.load(edited(tok, tmp_path, as_pairs)), tok)
+
+
+def test_what_does_not_change_ids_is_accepted(tok, tmp_path):
+    def edit(data):
+        data["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+        data["model"].update(unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="")
+        parts = data["pre_tokenizer"].get("pretokenizers", [data["pre_tokenizer"]])
+        parts[-1]["trim_offsets"] = False
+        del parts[-1]["use_regex"]  # true is its default
+        data["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": parts}
+
+    assert_same(Tokenizer.load(edited(tok, tmp_path, edit)), tok)
+
+
+def set_in(*path):
+    """-> a function that puts the last of `path` at the place that the others name."""
+    def edit(data):
+        *keys, last, value = path
+        for key in keys:
+            data = data[key]
+        data[last] = value
+    return edit
+
+
+@pytest.mark.parametrize("edit, message", [
+    (set_in("normalizer", {"type": "NFC"}), "normalizer"),
+    (set_in("model", "type", "WordPiece"), "WordPiece"),
+    (set_in("model", "ignore_merges", True), "ignore_merges"),
+    (set_in("model", "byte_fallback", True), "byte_fallback"),
+    (set_in("model", "dropout", 0.1), "dropout"),
+    (set_in("model", "end_of_word_suffix", "</w>"), "end_of_word_suffix"),
+    (set_in("pre_tokenizer", {"type": "Whitespace"}), "pre_tokenizer"),
+    (set_in("pre_tokenizer", None), "pre_tokenizer"),
+    (set_in("pre_tokenizer", {"type": "ByteLevel", "add_prefix_space": True}), "pre_tokenizer"),
+    (set_in("added_tokens", 0, "lstrip", True), "lstrip"),
+    (set_in("added_tokens", 0, "special", False), "special"),
+    (set_in("added_tokens", 0, "id", -3), "-3 is not a token id"),
+    (set_in("added_tokens", 0, "id", 7), "id 7 is given to two tokens"),
+    (set_in("model", "vocab", "a", True), "True is not a token id"),
+    (set_in("model", "vocab", "a", 98), "id 98 is given to two tokens"),
+    (set_in("model", "vocab", {"a": 0}), "byte 0"),
+    (set_in("model", "merges", 0, "nope a"), "nope"),
+    (set_in("model", "merges", 0, "a b c"), '"a", "b", "c"'),
+    (set_in("model", "merges", {}), "merges"),
+    (set_in("model", "merges", 0, 5), "5 is not a merge"),
+    (lambda data: data["model"]["vocab"].update({"中": 600}) or data["model"]["merges"].append("中 中"), "中"),
+    (lambda data: data["model"]["vocab"].update({"中": 600, "中中": 601}) or data["model"]["merges"].append("中 中"), "stands for no byte"),
+    (set_in("added_tokens", 0, "content", "a"), "'a' is a special and an ordinary"),
+    (set_in("added_tokens", 0, "id", 2**40), "not a token id"),
+    (set_in("added_tokens", 0, None), "added_tokens"),
+    (lambda data: data["added_tokens"][0].pop("id"), "None is not a token id"),
+    (set_in("model", "vocab", []), "vocabulary"),
+    (set_in("model", None), "model"),
+])
+def test_what_would_give_other_ids_is_refused(tok, tmp_path, edit, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        Tokenizer.load(edited(tok, tmp_path, edit))
+    assert "tokenizer.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["Ġt", "a b c", "a  b"])
+def test_broken_merge_lines_are_refused(tmp_path, text):
+    gpt2_files(tmp_path)
+    (tmp_path / "vocab.bpe").write_text("Ġ t\n" + text + "\n", "utf-8")
+    with pytest.raises(ValueError, match="encoder.json: .* merge"):
+        Tokenizer.load(tmp_path)
+
+
+def test_missing_and_foreign_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="vocab.json and merges.txt"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match="tokenizer.json"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("<html>")
+    with pytest.raises(ValueError, match="tokenizer.json"):
+        Tokenizer.load(tmp_path)
+
+
+def test_ids_without_a_token(tmp_path):
+    """Some vocabularies are padded: what has no token can neither be encoded nor decoded."""
+    gpt2_files(tmp_path)
+    vocab = json.loads((tmp_path / "encoder.json").read_text())
+    (tmp_path / "encoder.json").write_text(json.dumps({**vocab, "<|endoftext|>": 300}))
+    tok = Tokenizer.load(tmp_path)
+    assert tok.vocab_size == 301 and tok.decode([300]) == "<|endoftext|>"
+    with pytest.raises(ValueError, match="299 stands for no token"):
+        tok.decode([1, 299])
+    tok.save(tmp_path / "again")
+    assert_same(Tokenizer.load(tmp_path / "again"), tok)
