@@ -69,7 +69,8 @@ def worker_pool(workers=0, shards=1):
     """
     workers = min(workers or cores(), shards)
     with contextlib.ExitStack() as stack:
-        if workers > 1 and not stack.enter_context(blas_threads(1)):
+        # also for one worker: with more threads BLAS may cut a sum elsewhere and round it differently
+        if shards > 1 and not stack.enter_context(blas_threads(1)):
             print("NumPy's BLAS cannot be set to one thread here; using one worker and BLAS's own threads", flush=True)
             workers = 1
         if workers == 1:
