@@ -1,0 +1,193 @@
+"""The training loop: the same bits after an interruption, for any number of workers, and nothing lost."""
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from minigpt.config import GPTConfig, TrainConfig
+from minigpt.nn.gpt import Transformer
+from minigpt.nn.threads import blas_threads, find_blas, worker_pool
+from minigpt.train import batches, checkpoint, optim, trainer
+from minigpt.train.trainer import Interrupted, Run, gradients, train
+
+MODEL = GPTConfig(vocab_size=60, block_size=24, n_layer=2, n_head=4, n_embd=32, position="rope", dropout=0.1)
+CONFIG = TrainConfig(tokens=10 * 192, batch_tokens=192, shards=4, workers=2, save_every=4, eval_every=5, seed=3)
+STAGES = ("pretrain", "sft")
+every_stage = pytest.mark.parametrize("stage", STAGES)
+
+
+def data(stage):
+    """Rows as the two stages make them: a stream of documents, or packed examples of which the answers count."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 23, 120)
+    if stage == "pretrain":
+        first = np.zeros(lengths.sum(), bool)
+        first[np.cumsum(lengths)[:-1]] = first[0] = True
+        return batches.rows_from_stream(rng.integers(0, 60, lengths.sum()).astype(np.int32), 24, first)
+    examples = [(rng.integers(0, 60, n).tolist(), [0] * (n // 2) + [1] * (n - n // 2)) for n in lengths]
+    return batches.pack(examples, 24, pad=0)
+
+
+def run_of(stage, folder=None, **options):
+    rows = data(stage)
+    about = {"data": checkpoint.fingerprint(rows.tokens, rows.starts, rows.mask)}
+    return Run(stage, lambda step: batches.batch_at(step, rows, 8, CONFIG.seed), folder, about, **options)
+
+
+def new_model(seed=1, **options):
+    return Transformer(MODEL, seed=seed, **{"backend": "numpy", **options})
+
+
+def interrupt_at(step, number=signal.SIGINT):
+    """An on_eval that presses Ctrl-C."""
+    return lambda at, model: os.kill(os.getpid(), number) or {} if at == step else {}
+
+
+# Workers
+
+
+@every_stage
+@pytest.mark.parametrize("backend", ["numpy", "fast"])
+def test_the_number_of_workers_does_not_change_a_bit(stage, backend):
+    results = []
+    for workers in (1, 2, 3, 4):
+        model = new_model(backend=backend)
+        log = train(model, dataclasses.replace(CONFIG, workers=workers), run_of(stage))
+        results.append((log, model.params.flat.copy()))
+    for log, params in results[1:]:
+        assert log == results[0][0]
+        np.testing.assert_array_equal(params, results[0][1])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_see_a_blas_of_one_thread_and_the_user_gets_theirs_back(workers):
+    """One BLAS thread also for one worker: with more, BLAS may split a sum and round it differently."""
+    blas = find_blas()
+    if blas is None:
+        pytest.skip("this BLAS cannot be told how many threads to use")
+    with blas_threads(2):
+        with worker_pool(workers, shards=4) as run_all:
+            assert run_all(lambda item: blas[1](), range(4)) == [1] * 4
+        assert blas[1]() == 2
+
+
+def test_results_come_in_the_order_of_the_items():
+    with worker_pool(3, shards=4) as run_all:
+        assert run_all(lambda item: item * item, range(20)) == [item * item for item in range(20)]
+
+
+@every_stage
+@pytest.mark.parametrize("shards", [2, 3, 8])
+def test_shards_add_up_to_the_whole_batch(stage, shards):
+    """Loss and gradient of many shards are those of one, although the shards count different numbers of tokens."""
+    model = new_model(dtype="float64")
+    model.config = dataclasses.replace(MODEL, dropout=0.0)
+    batch = batches.batch_at(0, data(stage), 8, seed=0)
+    assert len({shard.tokens() for shard in batch.shards(shards)}) > 1
+    whole, parts = [model.params.zeros()], [model.params.zeros() for _ in range(shards)]
+    loss = gradients(model, batch, whole, lambda f, items: [f(i) for i in items], [0])
+    sharded = gradients(model, batch, parts, lambda f, items: [f(i) for i in reversed(items)][::-1], [0])
+    assert abs(loss - sharded) < 1e-12
+    np.testing.assert_allclose(parts[0].flat, whole[0].flat, rtol=0, atol=1e-13)
+    logits, _ = model.forward(batch.ids, batch.starts)
+    by_hand, _, _ = trainer.losses.cross_entropy(logits, batch.targets, batch.mask)
+    assert abs(loss - by_hand) < 1e-12
+
+
+def test_every_shard_drops_other_values():
+    model = new_model()
+    row = batches.Rows(np.tile(np.arange(25, dtype=np.int32), (2, 1))).batch(np.arange(2))
+    buffers = [model.params.zeros() for _ in range(2)]
+    parts = []
+    gradients(model, row, buffers, lambda f, items: [parts.append(f(i)) or parts[-1] for i in items], [0])
+    assert parts[0] != parts[1]
+
+
+# Interruption and resuming
+
+
+@every_stage
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path):
+    config = dataclasses.replace(CONFIG, optimizer=optimizer)
+    straight = new_model()
+    for name in ("straight", "cut"):
+        (tmp_path / name).mkdir()
+    log = train(straight, config, run_of(stage, tmp_path / "straight"))
+    for stop, workers in ((5, 1), (10, 2)):  # Ctrl-C at two evaluations, one of them after the last step
+        with pytest.raises(Interrupted):
+            train(new_model(), dataclasses.replace(config, workers=workers), run_of(stage, tmp_path / "cut", on_eval=interrupt_at(stop)))
+    resumed = new_model(seed=99)  # its weights must come from the checkpoint
+    resumed_log = train(resumed, config, run_of(stage, tmp_path / "cut"))
+    np.testing.assert_array_equal(resumed.params.flat, straight.params.flat)
+    assert resumed_log == log == trainer.read_log(tmp_path / "cut")
+    one, other = ((tmp_path / name / checkpoint.FILE).read_bytes() for name in ("straight", "cut"))
+    assert one == other
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops(number, tmp_path, capsys):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as stop:
+        train(new_model(), dataclasses.replace(CONFIG, eval_every=3), run_of("sft", tmp_path, on_eval=interrupt_at(3, number)))
+    assert stop.value.code == 128 + number
+    assert "go on from step 3" in capsys.readouterr().out
+    assert signal.getsignal(number) is before
+    state, model = optim.new_state(new_model().params), new_model()
+    checkpoint.load(tmp_path, model, state, CONFIG, run_of("sft").about)
+    assert state.step == 3 and state.variance.flat.any() and len(trainer.read_log(tmp_path)) == 3
+
+
+def test_the_log_holds_what_was_measured(tmp_path):
+    log = train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=lambda step, model: {"held_out": step / 10}))
+    assert [entry["step"] for entry in log] == list(range(1, 11))
+    assert [entry.get("held_out") for entry in log] == [None] * 4 + [0.5] + [None] * 4 + [1.0]
+    assert [entry["tokens"] for entry in log] == [192 * step for step in range(1, 11)]
+    assert [entry["lr"] for entry in log] == [CONFIG.lr * optim.schedule(step, CONFIG) for step in range(10)]
+    assert json.loads((tmp_path / trainer.LOG).read_text().splitlines()[4]) == log[4]
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.1}, {"seed": 4}, {"shards": 2}, {"tokens": 1920 * 2}])
+def test_other_settings_cannot_resume(change, tmp_path):
+    train(new_model(), CONFIG, run_of("sft", tmp_path))
+    train(new_model(), dataclasses.replace(CONFIG, workers=1, save_every=7), run_of("sft", tmp_path))  # these may change
+    with pytest.raises(ValueError, match=next(iter(change))):
+        train(new_model(), dataclasses.replace(CONFIG, **change), run_of("sft", tmp_path))
+
+
+def test_another_model_or_data_cannot_resume(tmp_path):
+    train(new_model(), CONFIG, run_of("sft", tmp_path))
+    with pytest.raises(ValueError, match="n_head"):
+        train(Transformer(dataclasses.replace(MODEL, n_head=2), backend="numpy"), CONFIG, run_of("sft", tmp_path))
+    with pytest.raises(ValueError, match="data"):
+        train(new_model(), CONFIG, dataclasses.replace(run_of("sft", tmp_path), about={"data": "other"}))
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    def poison(step, model):
+        model.params["h.1.mlp.c_fc.weight"][2, 3] = np.nan
+        return {}
+
+    with pytest.raises(FloatingPointError, match="gradient of .*step|step 5: gradient of"):
+        train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=poison))
+    model, state = new_model(seed=9), optim.new_state(new_model().params)
+    checkpoint.load(tmp_path, model, state, CONFIG, run_of("pretrain").about)
+    assert state.step == 4 and np.isfinite(model.params.flat).all()
+
+
+def test_training_learns():
+    rows = batches.Rows(np.tile(np.arange(25, dtype=np.int32), (8, 1)))
+    config = dataclasses.replace(CONFIG, tokens=60 * 192)
+    log = train(new_model(), config, Run("count", lambda step: batches.batch_at(step, rows, 8, 0)))
+    assert log[0]["loss"] > 3.5 and log[-1]["loss"] < 0.5
+
+
+def test_held_out_loss_is_a_mean_over_tokens():
+    model, rows = new_model(), data("sft")
+    batch = rows.batch(np.arange(20))
+    logits, _ = model.forward(batch.ids, batch.starts)
+    expected, _, _ = trainer.losses.cross_entropy(logits, batch.targets, batch.mask)
+    assert abs(trainer.evaluate_loss(model, rows, most=20, batch=3) - expected) < 1e-6
