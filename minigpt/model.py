@@ -39,10 +39,8 @@ class GPT(Transformer):
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
         rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), stop)
-        stops = sorted(stop)[:1] or [0]
-        ended = [r.ids + stops * (r.finish == "stop") for r in rows]
-        width = max(map(len, ended), default=0)
-        new = np.array([e + stops * (width - len(e)) for e in ended], np.int32).reshape(len(ids), width)
+        width = max(len(row.ids + row.stopped) for row in rows)
+        new = np.array([row.ids + row.stopped * (width - len(row.ids)) for row in rows], np.int32).reshape(len(ids), width)
         return np.concatenate([ids.astype(np.int32), new], axis=1)  # (B, T+n)
 
 
@@ -69,18 +67,22 @@ class InstructGPT:
 
     def answers(self, conversations, on_text=None, **settings):
         """The assistant's next message in each of several conversations, generated side by side -> list of texts."""
+        rows = self.generations(conversations, on_text, **settings)
+        return [self.tokenizer.decode(row.ids, skip_special_tokens=True).strip() for row in rows]
+
+    def generations(self, conversations, on_text=None, **settings):
+        """Like `answers`, with ids and log-probabilities -> list of Generation"""
         config = SampleConfig(**{"temperature": 0.0, **settings})
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
         stream = _Stream(self.tokenizer, on_text) if on_text else None
-        rows = generate(self.model, prompts, config, self.stop, on_token=stream)
-        return [self.tokenizer.decode(row.ids, skip_special_tokens=True).strip() for row in rows]
+        return generate(self.model, prompts, config, self.stop, on_token=stream)
 
     def prompt(self, messages, reserve=0):
         """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it."""
         messages = list(messages)
         limit = self.model.config.block_size
         ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
-        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > 2:
+        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > 2:  # a question and its answer
             messages = messages[2:]
             ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
         if len(ids) >= limit:

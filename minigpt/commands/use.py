@@ -6,6 +6,7 @@ from minigpt.config import SampleConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
 from minigpt.interop.huggingface import find_folder
 from minigpt.model import InstructGPT
+from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
 from minigpt.world import load_world
 
@@ -21,6 +22,8 @@ def add_answer_arguments(parser):
     """Flags of `answer`."""
     parser.add_argument("instruction", help="what to do, such as 'What is the capital of France?'; - reads standard input")
     _add_model(parser)
+    parser.add_argument("--explain", action="store_true", help="show P(w_t | w_<t, instruction) for every token of the answer, and the answer's probability given other instructions")
+    parser.add_argument("--wrong", metavar="TEXT", default="What is the opposite of hot?", help="with --explain: the wrong instruction to compare with")
     add_flags(parser.add_argument_group("sampling"), ANSWER)
 
 
@@ -31,8 +34,12 @@ def run_answer(arguments):
         raise ValueError("the instruction is empty; write what the model should do")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     settings = vars(from_flags(ANSWER, arguments))
-    assistant.chat([{"role": "user", "content": text}], on_text=lambda piece: print(piece, end="", flush=True), **settings)
+    messages = [{"role": "user", "content": text}]
+    generation = assistant.generations([messages], on_text=lambda piece: print(piece, end="", flush=True), **settings)[0]
     print()
+    if arguments.explain:
+        others = {"no instruction": [], f"a wrong one ({arguments.wrong})": [{"role": "user", "content": arguments.wrong}]}
+        print("\n" + explain(assistant, messages, generation, others))
 
 
 def add_chat_arguments(parser):

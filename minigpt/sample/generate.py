@@ -1,5 +1,5 @@
 """Generation: read the prompts once into a key/value cache, then one token per row and step."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -8,15 +8,20 @@ from minigpt.sample import sampling
 
 @dataclass
 class Generation:
-    """What came out for one prompt: ids without the prompt and without the stop token; why it ended, "stop" or "length".
+    """What came out for one prompt: ids without the prompt; stopped: [the stop token], or [] when it ended for its length.
 
     logprobs: log P(token | everything before it), in nats, of each id and of the stop token if there was one. They are the
     model's own, before temperature and filters.
     """
 
-    ids: list
-    finish: str
-    logprobs: list
+    ids: list = field(default_factory=list)
+    stopped: list = field(default_factory=list)
+    logprobs: list = field(default_factory=list)
+
+    @property
+    def finish(self):
+        """Why it ended: "stop" or "length" (its own limit, or the context is full)."""
+        return "stop" if self.stopped else "length"
 
 
 def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
@@ -32,7 +37,7 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
     for p in prompts:
         if not 0 < len(p) <= limit:
             raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
-    results = [Generation([], "length", []) for _ in prompts]
+    results = [Generation() for _ in prompts]
     if not prompts or config.max_new_tokens == 0:
         return results
     longest = max(map(len, prompts))
@@ -46,11 +51,11 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
     for _ in range(steps):
         chosen = _choose(logits, rows, prompts, results, config, allowed, streams)
         going = []
-        for place, (row, token, logp) in enumerate(zip(rows, chosen, _logprob(logits, chosen))):
+        for place, (row, token, logp) in enumerate(zip(rows, chosen, log_softmax(logits)[np.arange(len(rows)), chosen])):
             result = results[row]
             result.logprobs.append(float(logp))
             if token in stop:
-                result.finish = "stop"
+                result.stopped = [int(token)]
                 continue
             result.ids.append(int(token))
             if on_token:
@@ -88,8 +93,8 @@ def _choose(logits, rows, prompts, results, config, allowed, streams):
     return sampling.draw(p, np.array([streams[r].random() for r in rows]))
 
 
-def _logprob(logits, chosen):
-    """log softmax(logits)[chosen] in nats. (B, V), (B,) -> (B,)"""
+def log_softmax(logits):
+    """log softmax along the last axis in float64. (..., V) -> (..., V)"""
     z = logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    return z[np.arange(len(chosen)), chosen] - np.log(np.exp(z).sum(axis=1))
+    z -= z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))

@@ -1,0 +1,38 @@
+"""P(w_1..w_T | instruction) = prod P(w_t | w_<t, instruction), made visible: the formula of the whole project as a table."""
+import numpy as np
+
+from minigpt.sample.generate import log_softmax
+from minigpt.show.progress import table
+
+
+def continuation_logprobs(model, prompt, continuation):
+    """log P(w_t | w_<t, prompt) of every token of a continuation, in one forward pass without a cache.
+
+    prompt, continuation: lists of ids, at least one in the prompt -> (T,) float64, nats
+    """
+    ids = np.array([[*prompt, *continuation]], np.int32)
+    logits, _ = model.forward(ids[:, :-1])  # (1, n + T - 1, V)
+    rows = log_softmax(logits[0, len(prompt) - 1 :])  # (T, V)
+    return rows[np.arange(len(continuation)), continuation]
+
+
+def explain(assistant, messages, generation, others):
+    """How likely the model finds its answer, token by token, and how likely without the instruction or with other ones.
+
+    generation: what `assistant.generations` gave for messages. others: {label: messages} of the prompts to compare with.
+    ValueError if the sampler's log-probabilities differ from those of a forward pass: then the cache is wrong. -> text
+    """
+    tok, model = assistant.tokenizer, assistant.model
+    tokens = [*generation.ids, *generation.stopped]
+    logp = continuation_logprobs(model, assistant.prompt(messages), tokens)
+    worst = float(np.abs(logp - generation.logprobs).max())
+    if worst > 1e-3:
+        raise ValueError(f"the sampler's log-probabilities differ from a forward pass by {worst:.1e} nats; the cache is wrong")
+    sums = np.cumsum(logp)
+    rows = [[t + 1, tok.decode([token]), f"{np.exp(p):.4f}", f"{p:.3f}", f"{s:.3f}"] for t, (token, p, s) in enumerate(zip(tokens, logp, sums))]
+    lines = [table(rows, ["t", "token w_t", "P(w_t | w_<t, instruction)", "log P", "running sum"], right=(0, 2, 3, 4)), ""]
+    compared = {"this instruction": logp, **{label: continuation_logprobs(model, assistant.prompt(m), tokens) for label, m in others.items()}}
+    rows = [[label, f"{p.sum():.2f}", f"{np.exp(p.sum()):.2e}", f"{np.exp(p.mean()):.4f}"] for label, p in compared.items()]
+    lines.append(table(rows, ["the same answer, given", "log P(w_1..w_T)", "P(w_1..w_T)", "per token"], right=(1, 2, 3)))
+    lines.append(f"\nlog P from the sampler and from one forward pass agree to {worst:.0e} nats")
+    return "\n".join(lines)
