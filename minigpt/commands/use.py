@@ -6,6 +6,7 @@ from minigpt.config import SampleConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
 from minigpt.interop.huggingface import find_folder
 from minigpt.model import InstructGPT
+from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
 from minigpt.world import load_world
@@ -49,31 +50,24 @@ def add_chat_arguments(parser):
 
 
 def run_chat(arguments):
-    """A conversation in the terminal. /new forgets it, /quit or the end of input leaves."""
+    """A conversation in the terminal."""
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
-    settings, messages = vars(from_flags(ANSWER, arguments)), []
-    print(f"talking with {find_folder(arguments.model)}; /new forgets what was said, /quit leaves")
+    print(f"talking with {find_folder(arguments.model)}, {assistant.model.num_parameters():,} parameters; /help lists the commands, /quit leaves")
+    chat(assistant, vars(from_flags(ANSWER, arguments)), _lines(), lambda text: print(text, end="", flush=True))
+
+
+def _lines():
+    """Lines typed at the terminal, with editing and history where the system has them, until end of input."""
+    try:
+        import readline  # being imported is enough: input() then keeps a history
+    except ImportError:
+        pass
     while True:
         try:
-            text = input("you: ").strip()
+            yield input("you: ")
         except EOFError:
             print()
             return
-        if text == "/quit":
-            return
-        if text == "/new":
-            messages = []
-        elif text.startswith("/"):
-            print(f"{text} is not a command; there are /new and /quit")
-        elif text:
-            try:
-                print("gpt: ", end="", flush=True)
-                asked = [*messages, {"role": "user", "content": text}]
-                reply = assistant.chat(asked, on_text=lambda piece: print(piece, end="", flush=True), **settings)
-                messages = [*asked, {"role": "assistant", "content": reply}]
-                print()
-            except ValueError as error:
-                print(error)
 
 
 def add_sample_arguments(parser):

@@ -1,0 +1,56 @@
+"""A conversation in the terminal: lines in, answers out, and a few commands that begin with a slash."""
+from minigpt.sample.explain import explain
+from minigpt.text.template import render, show_mask
+
+HELP = """\
+/new            forget what was said
+/back           take back the last question and its answer
+/show           the conversation as the model reads it; green: what it writes itself
+/explain        how likely every token of the last answer was, with and without the question
+/temperature X  0: always the likeliest token; higher: more varied
+/help, /quit"""
+
+
+def chat(assistant, settings, lines, write):
+    """Answer every line of `lines` (an iterable of str) until /quit or its end. settings: fields of SampleConfig; write(text) shows."""
+    messages, last = [], None
+    settings = dict(settings)
+    for line in lines:
+        command, _, argument = line.strip().partition(" ")
+        if command == "/quit":
+            return
+        if command.startswith("/"):
+            if command in ("/new", "/back"):
+                messages, last = [] if command == "/new" else messages[:-2], None
+            write(_command(command, argument, assistant, messages, last, settings))
+        elif command:
+            asked = [*messages, {"role": "user", "content": line.strip()}]
+            try:
+                write("gpt: ")
+                generation = assistant.generations([asked], on_text=write, **settings)[0]
+            except ValueError as error:
+                write(f"{error}\n")
+                continue
+            write("\n")
+            last = asked, generation
+            reply = assistant.tokenizer.decode(generation.ids, skip_special_tokens=True).strip()
+            messages = [*asked, {"role": "assistant", "content": reply}]
+
+
+def _command(command, argument, assistant, messages, last, settings):
+    """Carry out a slash command -> what to show. Changes settings in place."""
+    if command == "/new":
+        return "forgotten\n"
+    if command == "/back":
+        return f"{len(messages) // 2} questions remain\n"
+    if command == "/show":
+        return show_mask(*render(messages, assistant.tokenizer), assistant.tokenizer) + "\n" if messages else "nothing was said yet\n"
+    if command == "/explain":
+        return explain(assistant, *last, {"no instruction": []}) + "\n" if last else "there is no answer yet\n"
+    if command == "/temperature":
+        try:
+            settings["temperature"] = float(argument)
+        except ValueError:
+            return f"{argument!r} is not a number; for example /temperature 0.7\n"
+        return f"temperature {settings['temperature']}\n"
+    return HELP + "\n" if command == "/help" else f"there is no {command}; /help lists the commands\n"
