@@ -1,0 +1,76 @@
+"""The commands as a user meets them: help, one-line refusals, a whole tiny run."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+from minigpt.__main__ import COMMANDS, main
+
+
+def refused(capsys, *argv):
+    """The one line with which a command refuses."""
+    assert main(list(argv)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith(f"minigpt {argv[0]}: ")
+    return error
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([name, "--help"])
+    assert exit_.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+def test_help_lists_every_command_and_is_fast_because_it_imports_nothing_heavy():
+    code = "import sys, minigpt.__main__ as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\nassert not {'numba', 'matplotlib', 'numpy'} & set(sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_unknown_commands_and_flags_are_errors(capsys):
+    for argv in (["fly"], ["pretrain", "--learning-rate", "1"], ["answer"]):
+        with pytest.raises(SystemExit) as exit_:
+            main(argv)
+        assert exit_.value.code == 2
+
+
+def test_refusals_name_value_and_cure(tmp_path, capsys):
+    assert "no-such-model is neither a folder" in refused(capsys, "answer", "hello", "--model", "no-such-model")
+    assert "the instruction is empty" in refused(capsys, "answer", "  ", "--model", "no-such-model")
+    assert "n_embd is 130" in refused(capsys, "pretrain", "--n-embd", "130", "--out", str(tmp_path / "a"))
+    assert "nothing to do" in refused(capsys, "tokenizer")
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    assert "not UTF-8 at byte 3" in refused(capsys, "tokenizer", "--text", str(tmp_path / "latin"), "--out", str(tmp_path / "t"))
+
+
+def test_jsonl_errors_name_the_line(tmp_path, capsys):
+    good = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+    for bad, reason in (("{", "not JSON"), ("[]", "messages"), ('{"messages": [{"role": "king", "content": "x"}]}', "role"),
+                        ('{"messages": [{"role": "user", "content": "x"}]}', "assistant")):
+        path = tmp_path / "bad.jsonl"
+        path.write_text(json.dumps(good) + "\n" + bad + "\n", encoding="utf-8")
+        error = refused(capsys, "sft", "--model", str(tmp_path), "--instructions", str(path), "--out", str(tmp_path / "o"))
+        assert "line 2" in error and reason in error
+
+
+@pytest.mark.slow
+def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys):
+    argv = ["run", "--preset", "nano", "--pretrain-tokens", "20000", "--sft-tokens", "20000", "-n", "4", "--out", str(tmp_path)]
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert "tuned %" in out and "translate / en-zh" in out
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert sum(n for _, n in report["scores"]["tuned"].values()) >= 4 * 4
+    for stage in ("base", "tuned"):
+        assert {p.name for p in (tmp_path / stage).iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json", "log.jsonl", "curves.png", "train.json"}
+    assert main(argv) == 0
+    assert "already done" in capsys.readouterr().out
+    assert main(["answer", "What is the capital of France?", "--model", str(tmp_path / "tuned"), "--explain", "--max-new-tokens", "5"]) == 0
+    assert "given" in capsys.readouterr().out
+    assert main(["sample", "--model", str(tmp_path / "base"), "--seed", "1", "--max-new-tokens", "5", "-n", "2"]) == 0
+    assert main(["eval", "--model", str(tmp_path / "tuned"), "--against", str(tmp_path / "base"), "-n", "2", "--json"]) == 0
+    assert main(["export", str(tmp_path / "tuned"), "--out", str(tmp_path / "exported"), "--dtype", "float16"]) == 0
+    assert main(["import", str(tmp_path / "exported"), "--out", str(tmp_path / "imported")]) == 0
