@@ -5,10 +5,11 @@ SPECIAL_TOKENS = ("<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<
 ROLES = ("system", "user", "assistant")
 
 # The same for transformers' apply_chat_template. It encodes the rendered text, so there a message that spells a special
-# token becomes one; render below has no such hole.
+# token becomes one unless sanitize_control_tokens=True is given; render below has no such hole.
 CHAT_TEMPLATE = """\
+{%- set roles = {'system': '<|system|>', 'user': '<|user|>', 'assistant': '<|assistant|>'} -%}
 {%- for message in messages -%}
-{{ '<|' + message['role'] + '|> ' + message['content'] | trim + '<|end|>' }}
+{{ roles[message['role']] + ' ' + message['content'] | trim + '<|end|>' }}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}
 """
