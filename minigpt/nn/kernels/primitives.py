@@ -34,6 +34,32 @@ def stack_array(typing, like, rows, cols):
     return kind(like, rows, cols), generate
 
 
+def _copy_row(target, i, j, source, k, l, count):
+    target[i, j : j + count] = source[k, l : l + count]
+
+
+@low_level(_copy_row)
+def copy_row(typing, target, i, j, source, k, l, count):
+    """target[i, j:j+count] = source[k, l:l+count] for a compile-time count, unchecked.
+
+    One memcpy, which LLVM splits into vector registers: a loop would be unrolled into scalar moves.
+    """
+    number = count.literal_value
+
+    def generate(context, builder, signature, arguments):
+        pointers = []
+        for at in (0, 3):
+            kind, *indices = signature.args[at : at + 3]
+            array = context.make_array(kind)(context, builder, arguments[at])
+            indices = [context.cast(builder, arguments[at + 1 + n], indices[n], types.intp) for n in (0, 1)]
+            pointers.append(cgutils.get_item_pointer(context, builder, kind, array, indices))
+        size = context.get_abi_sizeof(context.get_value_type(target.dtype))
+        cgutils.raw_memcpy(builder, *pointers, context.get_constant(types.intp, number), size, align=size)
+        return context.get_dummy_value()
+
+    return types.void(target, i, j, source, k, l, count), generate
+
+
 @low_level(lambda x: x)
 def contiguous(typing, x):
     """The same array, declared C-contiguous to the compiler: the caller has made sure that it is."""
