@@ -1,0 +1,1 @@
+"""The lessons' tools: one script becomes a page, a walk in the terminal, a notebook and graded exercises."""

@@ -1,0 +1,112 @@
+"""Points for a lesson's exercises.
+
+A lesson's test_exercises.py holds functions `test_2_name(exercises, draw)`: exercise 2 of the lesson, the module to
+grade, and a source of random inputs. An exercise earns its points when all its tests pass on all inputs.
+"""
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minigpt.course.draw import Draw, shrink
+from minigpt.course.exercises import read_exercises
+
+INPUTS = 20  # random inputs for each test
+
+
+@dataclass(frozen=True)
+class Grade:
+    exercise: object
+    points: int
+    status: str  # "passed", "failed" or "not attempted"
+    report: str = ""  # the smallest failing input and what to do, "" when none failed
+
+
+def grade(folder, answers, seed):
+    """(a lesson's folder, the file with the answers, an int) -> a Grade for each exercise"""
+    tests = vars(load_module(Path(folder) / "test_exercises.py"))
+    module = load_module(answers)
+    grades = []
+    for exercise in read_exercises(folder):
+        prefix = f"test_{exercise.number.partition('.')[2]}_"
+        chosen = [test for name, test in tests.items() if name.startswith(prefix)]
+        if not chosen:
+            raise ValueError(f"{folder}/test_exercises.py has no function {prefix}...")
+        grades.append(_grade_exercise(exercise, chosen, module, seed))
+    return grades
+
+
+def load_module(path):
+    """Imports a Python file that is not in a package. Raises ValueError when there is none."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _grade_exercise(exercise, tests, module, seed):
+    for test in tests:
+        for number in range(INPUTS):
+            draw = Draw(seed + number)
+            error = _attempt(test, module, draw)
+            if isinstance(error, NotImplementedError):
+                return Grade(exercise, 0, "not attempted")
+            if error is not None:
+                return Grade(exercise, 0, "failed", _report(exercise, test, module, draw))
+    return Grade(exercise, exercise.points, "passed")
+
+
+def _attempt(test, module, draw):
+    """-> the error that the test raises on this input, or None. Whatever a learner's code raises is an answer too."""
+    try:
+        with np.errstate(all="ignore"):  # a wrong formula may overflow; the comparison reports it better
+            test(module, draw)
+    except Exception as error:
+        return error
+
+
+def _report(exercise, test, module, draw):
+    def fails(candidate):
+        error = _attempt(test, module, candidate)
+        return error is not None and not isinstance(error, NotImplementedError)
+
+    small = shrink(fails, draw)
+    error = _attempt(test, module, small)
+    said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    lines = [f"{exercise.number} {exercise.function}: {test.__doc__.splitlines()[0]}", *_indent(said),
+             "  with the smallest input found:",
+             *(line for name, value in small.values.items() for line in _indent(f"{name} = {_text(value)}", "    ")),
+             f"  again: --seed {draw.seed}   read: {exercise.section}   help: python -m minigpt lesson hint {exercise.number}"]
+    return "\n".join(lines)
+
+
+def _text(value):
+    if isinstance(value, np.ndarray) and value.size > 40:
+        return f"array of shape {value.shape}"
+    return np.array2string(value, precision=3, separator=", ") if isinstance(value, np.ndarray) else repr(value)
+
+
+def _indent(text, by="  "):
+    return [by + line for line in text.strip().split("\n")]
+
+
+def as_table(grades):
+    """Grades -> text for people: a line for each exercise, the total, then what failed."""
+    lines = [f"{grade.exercise.number:<6} {grade.points:>2} of {grade.exercise.points:<2} {grade.status:<14} "
+             f"{'*' * grade.exercise.stars:<4}{grade.exercise.title}" for grade in grades]
+    total, possible = sum(grade.points for grade in grades), sum(grade.exercise.points for grade in grades)
+    reports = [grade.report for grade in grades if grade.report]
+    return "\n".join([*lines, f"{'total':<6} {total:>2} of {possible}", *(f"\n{report}" for report in reports)])
+
+
+def as_json(grades, seed):
+    """Grades -> JSON for machines."""
+    rows = [{"exercise": grade.exercise.number, "title": grade.exercise.title, "points": grade.points,
+             "possible": grade.exercise.points, "status": grade.status, "report": grade.report} for grade in grades]
+    return json.dumps({"seed": seed, "points": sum(row["points"] for row in rows),
+                       "possible": sum(row["possible"] for row in rows), "exercises": rows}, ensure_ascii=False, indent=2)

@@ -1,0 +1,73 @@
+"""A lesson in the terminal, cell by cell: prose, code, output, Enter to go on."""
+import re
+import sys
+import textwrap
+
+from minigpt.course.run import IMAGE, run_cells
+
+WIDTH = 88
+# LaTeX that the lessons use -> what a terminal can show; longer names first, so that \leq is not read as \le
+SYMBOLS = {r"\partial ": "∂", r"\partial": "∂", r"\cdots": "...", r"\cdot": "·", r"\dots": "...", r"\sum": "Σ", r"\prod": "Π",
+           r"\log": "log", r"\exp": "exp", r"\ln": "ln", r"\cos": "cos", r"\sin": "sin", r"\tanh": "tanh", r"\max": "max",
+           r"\odot": "⊙", r"\times": "×", r"\leq": "≤", r"\le": "≤", r"\geq": "≥", r"\neq": "≠", r"\approx": "≈", r"\infty": "∞",
+           r"\sqrt": "√", r"\top": "T", r"\mid": "|", r"\quad": "   ", r"\qquad": "      ", r"\,": " ", r"\;": " ", r"\ ": " ",
+           r"\left": "", r"\right": "", r"\alpha": "α", r"\beta": "β", r"\theta": "θ", r"\sigma": "σ", r"\mu": "μ", r"\epsilon": "ε",
+           r"\delta": "δ", r"\phi": "φ", r"\Delta": "Δ", r"\pi": "π", r"\to": "→", r"\in": "∈", r"\\": "", "&": ""}
+
+
+def walk(lesson, first=1, last=None, wait=input, out=None):
+    """Shows the cells first..last (counted from 1); the ones before `first` run without being shown.
+
+    wait(prompt) is called between cells; None: no pause
+    """
+    out = out or sys.stdout
+    last = last or len(lesson.cells)
+    if not 1 <= first <= last <= len(lesson.cells):
+        raise ValueError(f"cells {first} to {last}: lesson {lesson.number} has cells 1 to {len(lesson.cells)}")
+    print(f"{lesson.title}\n{lesson.header['question']}", file=out)
+    for done in run_cells(lesson):
+        if done.cell.number < first:
+            continue
+        print(f"\n[{done.cell.number}/{len(lesson.cells)}] " + "-" * 60 + f"\n{render(done)}", file=out)
+        if done.cell.number == last:
+            return
+        if wait:
+            wait("\nEnter to go on ")
+
+
+def render(done):
+    """A finished cell as plain text."""
+    if done.cell.kind == "code":
+        code = "\n".join(f"    {line}".rstrip() for line in done.cell.source.split("\n"))
+        shown = IMAGE.sub(r"(figure \g<path>: \g<alt>)", done.output)
+        return f"{code}\n\n{shown}"
+    lines, language = [], None  # language: of the fence that we are in
+    for line in done.prose.split("\n"):
+        if line.startswith("```"):
+            language = None if language is not None else line[3:]
+        elif language is not None:
+            lines.append("    " + (plain_maths(line) if language == "math" else line))
+        else:
+            lines += textwrap.wrap(line, WIDTH, subsequent_indent="  " if line.startswith("* ") else "") or [""]
+    return "\n".join(lines)
+
+
+def plain_maths(line):
+    r"""LaTeX -> one line of Unicode: \frac{a}{b} -> a / b, \sum -> Σ, braces of indices kept where they group.
+
+    >>> plain_maths(r"p_j = \frac{e^{s_j}}{\sum_k e^{s_k}}")
+    'p_j = e^(s_j) / Σ_k e^(s_k)'
+    """
+    line = re.sub(r"\\(?:text|mathrm|operatorname)\{([^{}]*)\}", r"\1", line)
+    for _ in range(4):  # fractions in fractions: from the inside out
+        line = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", _fraction, line)
+    for symbol, shown in SYMBOLS.items():
+        line = re.sub(re.escape(symbol) + r"(?![A-Za-z])", lambda _: shown, line) if symbol[-1].isalpha() \
+            else line.replace(symbol, shown)
+    return line.replace("{", "(").replace("}", ")").rstrip()
+
+
+def _fraction(match):
+    def bracket(text):
+        return f"({text})" if re.search(r"[-+] ", text) else text
+    return f"{bracket(match[1])} / {bracket(match[2])}"

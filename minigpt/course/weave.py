@@ -1,0 +1,133 @@
+"""From a lesson's cells to its page: README.md with prose, code, what the code printed, and figures/*.svg."""
+import datetime
+import hashlib
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from minigpt.course.cells import find_folders, read_lesson
+from minigpt.course.exercises import read_exercises
+from minigpt.course.run import IMAGE, run_cells
+from minigpt.files import atomic_write
+
+CHECKSUM = "<!-- page sha256 "
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a page and how exactly a fresh run must repeat it."""
+    text: str
+    tolerance: float = 0.0
+    volatile: bool = False
+
+
+def weave(lesson, folder=None):
+    """Runs the lesson and writes README.md and figures/ into `folder` (default: where the lesson is).
+
+    -> the page's blocks, the finished cells
+    """
+    folder = Path(folder or lesson.folder)
+    shutil.rmtree(folder / "figures", ignore_errors=True)  # a figure that the lesson no longer draws must not stay
+    done = list(run_cells(lesson, folder))
+    blocks = [Block(_heading(lesson))]
+    for item in done:
+        blocks += _blocks(item)
+    blocks.append(Block(_coursework(lesson)))
+    page = "\n\n".join(block.text for block in blocks) + "\n"
+    atomic_write(folder / "README.md", (page + _checksum(page) + "\n").encode("utf-8"))
+    return blocks, done
+
+
+def is_unedited(page):
+    """Whether a page (text) still is what weave wrote: its last line is the checksum of the rest."""
+    body, _, _ = page.rpartition(CHECKSUM)
+    return page == body + _checksum(body) + "\n"
+
+
+def _checksum(page):
+    return f"{CHECKSUM}{hashlib.sha256(page.encode('utf-8')).hexdigest()} -->"
+
+
+def _heading(lesson):
+    header = lesson.header
+    return (f"<!-- made from lesson.py by `python -m minigpt lesson weave {lesson.number}`: change that file, not this one -->\n"
+            f"# {lesson.title}\n\n"
+            f"**{header['question']}**\n\n"
+            f"| you need | you build | time |\n|---|---|---|\n"
+            f"| {header['needs']} | {header['builds']} | {header['minutes']} minutes |\n\n"
+            f"Run it: `python lessons/{lesson.folder.name}/lesson.py`, or step by step: `python -m minigpt lesson walk {lesson.number}`.")
+
+
+def _coursework(lesson):
+    rows = [f"| {exercise.number} | {exercise.title} | {'★' * exercise.stars} | {exercise.points} | `{exercise.function}` |"
+            for exercise in read_exercises(lesson.folder)]
+    return "\n".join(["| exercise | | difficulty | points | write |", "|---|---|---|---|---|", *rows, "",
+                      f"Write your answers in [exercises.py](exercises.py). `python -m minigpt grade {lesson.number}` tests them, "
+                      f"`python -m minigpt lesson hint {rows[0].split()[1]}` helps in three steps, "
+                      "and [solutions.py](solutions.py) shows one way."])
+
+
+def _blocks(done):
+    """A finished cell -> the blocks that show it."""
+    if done.cell.kind == "markdown":
+        return [Block(done.prose, done.cell.tolerance, done.cell.volatile)]
+    shown = "\n\n".join(_show(done.output))
+    if done.cell.volatile:
+        shown += f"\n\n*Measured on {datetime.date.today()}, {_machine()}. Yours will differ.*"
+    return [Block(f"```python\n{done.cell.source}\n```"), Block(shown, done.cell.tolerance, done.cell.volatile)]
+
+
+def _show(output):
+    """What a cell printed -> paragraphs: text in fences, figures as images, in their order."""
+    text = []
+    for line in output.split("\n"):
+        if not IMAGE.fullmatch(line):
+            text.append(line)
+            continue
+        if "".join(text).strip():
+            yield _fence(text)
+        text = []
+        yield line
+    if "".join(text).strip():
+        yield _fence(text)
+
+
+def _fence(lines):
+    return "```text\n" + "\n".join(line.rstrip() for line in lines).strip("\n") + "\n```"
+
+
+def _machine():
+    cpuinfo = Path("/proc/cpuinfo")
+    models = [line.partition(": ")[2] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] \
+        if cpuinfo.exists() else [platform.processor()]
+    return f"{(models or [platform.machine()])[0]}, {os.cpu_count()} cores"
+
+
+def lesson_map(folder):
+    """lessons/ -> the text of lessons/README.md: every lesson that exists, from its header."""
+    rows = []
+    for path in find_folders(folder).values():
+        lesson = read_lesson(path / "lesson.py")
+        points = sum(exercise.points for exercise in read_exercises(path))
+        rows.append(f"| [{lesson.title}]({path.name}/) | {lesson.header['question']} | {lesson.header['needs']} "
+                    f"| {lesson.header['builds']} | {lesson.header['minutes']} | {points} |")
+    return "\n".join([
+        "<!-- made from the headers of the lessons by `python -m minigpt lesson weave`: change those -->",
+        "# Lessons", "",
+        "Each lesson asks one question and answers it with code that you can run. The pages are made by running the scripts, "
+        "so every number and figure on them is what the code really gave.", "",
+        "| lesson | the question | you need | you build | minutes | points |", "|---|---|---|---|---|---|", *rows, "",
+        "Four ways to use a lesson:", "",
+        "* **read** it here: open its folder;",
+        "* **run** it: `python lessons/05_self_attention/lesson.py`;",
+        "* **walk** through it in the terminal, cell by cell: `python -m minigpt lesson walk 05`;",
+        "* open it as a **notebook**: `python -m minigpt lesson notebook 05`, or open `lesson.py` in an editor that knows cells.", "",
+        "Then solve its `exercises.py`. `python -m minigpt grade 05` gives points and shows the smallest input that fails. "
+        "`python -m minigpt lesson hint 05.1` helps.", ""])
+
+
+def write_map(folder):
+    """Writes lessons/README.md."""
+    atomic_write(Path(folder) / "README.md", lesson_map(folder).encode("utf-8"))

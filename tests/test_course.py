@@ -1,0 +1,395 @@
+"""The lessons' tools, on a small lesson that is written here."""
+import io
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+from minigpt.course import cli
+from minigpt.course.cells import find_lesson, read_lesson
+from minigpt.course.check import check, same_line
+from minigpt.course.draw import Draw, expect_close, shrink
+from minigpt.course.exercises import find_exercise, read_exercises
+from minigpt.course.grade import as_json, as_table, grade
+from minigpt.course.notebook import write_notebook
+from minigpt.course.run import fill, run_cells, source_of
+from minigpt.course.walk import plain_maths, walk
+from minigpt.course.weave import lesson_map, weave
+from minigpt.show.plot import data_hash, draw_map, new_figure, read_hash, save_svg
+
+LESSON = '''\
+# title: Doubling
+# question: What is twice a number?
+# needs: nothing
+# builds: a function
+# minutes: 5
+
+# %% [markdown]
+# ## 1. Twice
+#
+# ```math
+# y = \\frac{x}{2} \\cdot 4
+# ```
+
+# %%
+def double(x):
+    return 2 * x
+
+print("twice 21 is", double(21))
+
+# %% tolerance=0.01
+print("nearly pi:", 3.14159)
+
+# %% volatile
+import os
+print(os.urandom(4).hex())
+print("extra line\\n" * (os.urandom(1)[0] % 3))
+
+# %% [markdown]
+# Twice 4 is {{double(4)}}, half of 3 is {{3 / 2:.2f}}, a list {{"".join(["a", "b"])}}.
+#
+# {{include minigpt.nn.ops:softmax_backward}}
+
+# %%
+from pathlib import Path
+from minigpt.show.plot import new_figure, save_svg
+figure, axes = new_figure()
+axes.plot([1, 2, 3], [2, 4, 6])
+print("before")
+save_svg(figure, Path(__file__).parent / "figures" / "line.svg", "a rising line")
+print("after")
+'''
+STUBS = '''\
+def double(numbers):
+    raise NotImplementedError("77.1 double (2 points)")
+
+def add(a, b):
+    raise NotImplementedError("77.2 add (3 points)")
+'''
+TESTS = '''\
+from minigpt.course.draw import expect_close
+
+def test_1_values(exercises, draw):
+    """every number is doubled"""
+    numbers = draw.array("numbers", draw.integer("n", 1, 9))
+    expect_close(exercises.double(numbers), numbers + numbers, "double(numbers)[i]")
+
+def test_2_values(exercises, draw):
+    """a + b"""
+    a, b = draw.integer("a", 0, 50), draw.integer("b", 0, 50)
+    assert exercises.add(a, b) == a + b, f"got {exercises.add(a, b)}"
+'''
+ROW = '''\
+title = "{0}"
+function = "{0}"
+points = {1}
+stars = 1
+section = "1. Twice"
+hints = ["why?", "x + x", "do it"]
+'''
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A lessons folder with one small lesson, 77."""
+    lesson = tmp_path / "lessons" / "77_doubling"
+    lesson.mkdir(parents=True)
+    for name, text in {"lesson.py": LESSON, "exercises.py": STUBS, "test_exercises.py": TESTS,
+                       "hints.toml": "[1]\n" + ROW.format("double", 2) + "[2]\n" + ROW.format("add", 3),
+                       "expected.json": json.dumps({"metrics": {"twice 21 is": [41, 43]}})}.items():
+        (lesson / name).write_text(text, encoding="utf-8")
+    return lesson
+
+
+def woven(folder):
+    lesson = read_lesson(folder / "lesson.py")
+    weave(lesson)
+    return lesson, folder / "README.md"
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+# --- reading
+
+
+def test_cells_are_read_with_kind_line_and_options(folder):
+    lesson = read_lesson(folder / "lesson.py")
+    assert lesson.number == "77" and lesson.title == "77. Doubling"
+    assert [cell.kind for cell in lesson.cells] == ["markdown", "code", "code", "code", "markdown", "code"]
+    assert [cell.number for cell in lesson.cells] == [1, 2, 3, 4, 5, 6]
+    assert lesson.cells[2].tolerance == 0.01 and lesson.cells[3].volatile
+    lines = LESSON.split("\n")
+    assert lines[lesson.cells[1].line - 1] == "def double(x):"
+    assert lesson.cells[0].source.startswith("## 1. Twice\n\n```math")
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("# title: Doubling", "# titel: Doubling", "the header has titel"),
+    ("# %% volatile", "# %% volatil", "unknown cell option 'volatil'"),
+    ("# ## 1. Twice", "## 1. Twice", "a line of prose begins with"),
+    ("print(\"nearly pi:\", 3.14159)", "\n".join(["print(1)"] * 16), "a cell of 16 lines"),
+    ("print(\"nearly pi:\", 3.14159)", "print(" + "1 + " * 30 + "1)", "a page shows 100"),
+])
+def test_a_lesson_out_of_format_is_refused_in_one_line(folder, old, new, message):
+    change(folder / "lesson.py", old, new)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_lesson(folder / "lesson.py")
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_lessons_and_exercises_are_named(folder):
+    assert find_lesson("77", folder.parent).number == "77"
+    with pytest.raises(ValueError, match="no lesson '12': there are 77"):
+        find_lesson("12", folder.parent)
+    assert find_exercise("77.2", folder).points == 3
+    with pytest.raises(ValueError, match="no exercise '77.9': there are 77.1 77.2"):
+        find_exercise("77.9", folder)
+
+
+# --- running
+
+
+def test_includes_and_numbers_are_filled_in():
+    filled = fill("{{1 / 3:.2f}} and {{'x' * 2}}\n\n{{include minigpt.nn.ops:softmax_backward}}", 1, "lesson.py", {})
+    assert filled.startswith("0.33 and xx\n")
+    assert source_of("minigpt.nn.ops", "softmax_backward")[0] in filled
+    assert "minigpt/nn/ops.py" in filled
+    with pytest.raises(ValueError, match="only source of minigpt"):
+        fill("{{include os:getcwd}}", 1, "lesson.py", {})
+
+
+def test_a_failing_cell_says_where(folder):
+    change(folder / "lesson.py", "double(21))", "double(21) / 0)")
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(run_cells(read_lesson(folder / "lesson.py")))
+    assert "in cell 2 of lesson 77" in caught.value.__notes__[0]
+    line = caught.traceback[-1].lineno + 1
+    assert "/ 0" in (folder / "lesson.py").read_text().split("\n")[line - 1]
+
+
+def test_a_cell_that_shows_nothing_is_refused(folder):
+    change(folder / "lesson.py", 'print("nearly pi:", 3.14159)', "x = 1")
+    with pytest.raises(ValueError, match="shows nothing"):
+        list(run_cells(read_lesson(folder / "lesson.py")))
+
+
+# --- weaving and checking
+
+
+def test_the_page_has_prose_code_output_and_figures(folder):
+    _, page = woven(folder)
+    text = page.read_text(encoding="utf-8")
+    for part in ("# 77. Doubling", "```math\ny =", "```text\ntwice 21 is 42\n```", "Twice 4 is 8, half of 3 is 1.50, a list ab.",
+                 "def softmax_backward", "```text\nbefore\n```\n\n![a rising line](figures/line.svg)\n\n```text\nafter\n```",
+                 "*Measured on ", "| 77.2 | add | ★ | 3 | `add` |"):
+        assert part in text, part
+
+
+def test_a_fresh_page_passes_and_weaving_twice_gives_the_same_figure(folder):
+    lesson, _ = woven(folder)
+    before = (folder / "figures" / "line.svg").read_bytes()
+    assert check(lesson) == []
+    woven(folder)
+    assert (folder / "figures" / "line.svg").read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_changing_any_one_digit_of_a_page_is_found(folder, seed):
+    lesson, page = woven(folder)
+    text = page.read_text(encoding="utf-8")
+    where = random.Random(seed).choice([i for i, letter in enumerate(text) if letter.isdigit()])
+    page.write_text(text[:where] + str((int(text[where]) + 1) % 10) + text[where + 1:], encoding="utf-8")
+    assert any("edited by hand" in complaint for complaint in check(lesson))
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("return 2 * x", "return 2.0 * x", "the page has"),
+    ("3.14159", "3.2", "a fresh run gives 'print"),
+    ("[2, 4, 6]", "[2, 4, 7]", "plots other data"),
+    ("figures\" / \"line", "figures\" / \"lines", "no cell draws it"),
+    ("print(\"twice 21 is\", double(21))", "print(\"twice 21 is\", double(25))", "is 50, expected 41 to 43"),
+])
+def test_a_changed_lesson_makes_its_page_stale(folder, old, new, message):
+    woven(folder)
+    change(folder / "lesson.py", old, new)
+    assert any(message in complaint for complaint in check(read_lesson(folder / "lesson.py")))
+
+
+def test_a_changed_line_of_included_code_makes_the_page_stale(folder, monkeypatch):
+    lesson, _ = woven(folder)
+    source, file = source_of("minigpt.nn.ops", "softmax_backward")
+    changed = source.replace("p = cache", "p = cache  # now")
+    assert changed != source
+    monkeypatch.setattr("minigpt.course.run.source_of", lambda module, name: (changed, file))
+    complaints = check(lesson)
+    assert len(complaints) == 1 and "p = cache  # now" in complaints[0]
+
+
+def test_numbers_may_differ_by_the_tolerance_and_text_may_not():
+    assert same_line("loss 0.500 after 3", "loss  0.501 after 3", 0.01)
+    assert not same_line("loss 0.500 after 3", "loss 0.520 after 3", 0.01)
+    assert not same_line("loss 0.500 after 3", "cost 0.500 after 3", 0.01)
+    assert not same_line("loss 0.500", "loss 0.501", 0.0)
+
+
+def test_the_map_lists_the_lessons_there_are(folder):
+    text = lesson_map(folder.parent)
+    assert "| [77. Doubling](77_doubling/) | What is twice a number? | nothing | a function | 5 | 5 |" in text
+
+
+# --- walking, notebooks
+
+
+def test_walk_shows_the_cells_asked_for_and_runs_the_ones_before(folder):
+    out = io.StringIO()
+    walk(read_lesson(folder / "lesson.py"), first=5, last=6, wait=None, out=out)
+    assert "Twice 4 is 8" in out.getvalue() and "(figure figures/line.svg: a rising line)" in out.getvalue()
+    assert "twice 21" not in out.getvalue()
+    with pytest.raises(ValueError, match="cells 1 to 6"):
+        walk(read_lesson(folder / "lesson.py"), first=9, wait=None, out=out)
+
+
+def test_walk_waits_between_cells_and_shows_maths_plainly(folder):
+    asked = []
+    out = io.StringIO()
+    walk(read_lesson(folder / "lesson.py"), last=3, wait=asked.append, out=out)
+    assert len(asked) == 2
+    assert "    y = x / 2 · 4" in out.getvalue()
+    assert plain_maths(r"\frac{\partial L}{\partial x} \le \sum_j p_j") == "∂L / ∂x ≤ Σ_j p_j"
+
+
+def test_the_notebook_is_nbformat_4_with_outputs(folder):
+    path = write_notebook(read_lesson(folder / "lesson.py"))
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    cells = notebook["cells"]
+    assert len({cell["id"] for cell in cells}) == len(cells) == 8
+    assert cells[2]["source"].startswith("## 1. Twice") and "$$\ny = " in cells[2]["source"]
+    assert cells[3]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "twice 21 is 42\n"}]
+    assert "<svg" in cells[7]["outputs"][1]["data"]["image/svg+xml"]
+
+
+# --- figures
+
+
+def test_the_data_hash_sees_data_and_not_noise(tmp_path, capsys):
+    def line(values, label="a"):
+        figure, axes = new_figure()
+        axes.plot(values, label=label)
+        axes.bar([0, 1], [1, 2])
+        axes.legend()
+        return figure
+
+    figure = line([1.0, 2.0])
+    save_svg(figure, tmp_path / "figures" / "a.svg", "a line")
+    assert capsys.readouterr().out == "![a line](figures/a.svg)\n"
+    assert read_hash(tmp_path / "figures" / "a.svg") == data_hash(figure) == data_hash(line([1.0, 2.0 + 1e-12]))
+    assert len({data_hash(line([1.0, 2.0])), data_hash(line([1.0, 2.1])), data_hash(line([1.0, 2.0], "b"))}) == 3
+    with pytest.raises(ValueError, match="alt text"):
+        save_svg(figure, tmp_path / "figures" / "a.svg", " ")
+
+
+def test_maps_are_hashed_by_their_cells():
+    hashes = set()
+    for value in (0.5, 0.6):
+        figure, axes = new_figure()
+        draw_map(axes, np.array([[0.0, value]]), ["r"], ["a", "b"], "weight")
+        hashes.add(data_hash(figure))
+    assert len(hashes) == 2
+
+
+# --- grading
+
+
+def answers(folder, source):
+    path = folder / "answers.py"
+    path.write_text(source, encoding="utf-8")
+    return path
+
+
+def test_stubs_earn_nothing_and_right_answers_everything(folder):
+    stubs = grade(folder, folder / "exercises.py", seed=1)
+    assert [(item.points, item.status) for item in stubs] == [(0, "not attempted")] * 2
+    right = grade(folder, answers(folder, "def double(x): return 2 * x\ndef add(a, b): return a + b"), seed=1)
+    assert [item.points for item in right] == [2, 3]
+    assert "total   5 of 5" in as_table(right)
+    assert json.loads(as_json(right, 1))["points"] == 5
+
+
+def test_a_failure_is_reported_with_the_smallest_input(folder):
+    wrong = answers(folder, "def double(x): return x\ndef add(a, b): return a + b if a + b < 20 else 0")
+    first, second = grade(folder, wrong, seed=3)
+    assert first.status == second.status == "failed" and first.points == 0
+    assert "n = 1" in first.report and "numbers = [" in first.report
+    a, b = (int(second.report.split(f"{name} = ")[1].split()[0]) for name in "ab")
+    assert a + b == 20
+    assert "--seed" in second.report and "lesson hint 77.2" in second.report and "1. Twice" in second.report
+
+
+def test_a_missing_function_and_a_crash_are_answers_too(folder):
+    missing, crash = grade(folder, answers(folder, "def add(a, b): return a[0]"), seed=1)
+    assert "AttributeError" in missing.report and "TypeError" in crash.report
+
+
+def test_the_seed_of_a_report_repeats_the_failure(folder):
+    wrong = answers(folder, "def double(x): return 2 * x\ndef add(a, b): return a + b if (a, b) != (7, 7) and a < 45 else -1")
+    report = grade(folder, wrong, seed=100)[1].report
+    seed = int(report.split("--seed ")[1].split()[0])
+    assert grade(folder, wrong, seed=seed)[1].status == "failed"
+
+
+def test_draws_repeat_and_shrink_by_name():
+    draw = Draw(5)
+    n, array = draw.integer("n", 1, 9), draw.array("a", 3)
+    again = Draw(5, {"n": 1})
+    assert again.integer("n", 1, 9) == 1 and np.array_equal(again.array("a", 3), array)
+
+    def fails(candidate):
+        return candidate.integer("n", 1, 9) >= min(n, 3) and candidate.integer("m", 0, 5) >= 0
+
+    assert fails(draw)
+    small = shrink(fails, draw)
+    assert small.values["n"] == min(n, 3) and small.values["m"] == 0
+
+
+def test_expect_close_names_the_first_wrong_place():
+    with pytest.raises(AssertionError, match=r"weights at \[0, 1\]: got 2, expected 3"):
+        expect_close([[1.0, 2.0]], [[1.0, 3.0]], "weights")
+    with pytest.raises(AssertionError, match=r"shape \(1,\), expected \(2,\)"):
+        expect_close([1.0], [1.0, 2.0], "weights")
+    with pytest.raises(AssertionError, match="got nan"):
+        expect_close([np.nan], [1.0], "weights")
+
+
+# --- the commands
+
+
+def run(folder, monkeypatch, command, *arguments):
+    import argparse
+    monkeypatch.setattr(cli, "lessons_folder", lambda: folder.parent)
+    add, body = {"lesson": (cli.add_lesson_arguments, cli.run_lesson), "grade": (cli.add_grade_arguments, cli.run_grade)}[command]
+    parser = argparse.ArgumentParser()
+    add(parser)
+    return body(parser.parse_args(arguments))
+
+
+def test_commands_weave_check_hint_and_grade(folder, monkeypatch, capsys):
+    shutil.copy(folder / "exercises.py", folder / "solutions.py")
+    assert run(folder, monkeypatch, "lesson", "weave", "--all") == 0
+    assert run(folder, monkeypatch, "lesson", "check", "77") == 0
+    change(folder / "README.md", "42", "43")
+    assert run(folder, monkeypatch, "lesson", "check", "--all") == 1
+    with pytest.raises(ValueError, match="give one lesson's number, or --all"):
+        run(folder, monkeypatch, "lesson", "check")
+    capsys.readouterr()
+    assert run(folder, monkeypatch, "lesson", "hint", "77.2", "--level", "2") == 0
+    assert "x + x" in capsys.readouterr().out
+    assert run(folder, monkeypatch, "grade", "77", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["possible"] == 5
+    assert len(read_exercises(folder)) == 2

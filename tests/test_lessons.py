@@ -1,0 +1,97 @@
+"""Every lesson is complete, its solutions earn all points, its stubs none, and plausible wrong answers are rejected."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigpt.course.cells import find_folders, lessons_folder, read_lesson
+from minigpt.course.check import check
+from minigpt.course.exercises import read_exercises
+from minigpt.course.grade import grade, load_module
+from minigpt.course.weave import lesson_map
+
+FOLDERS = find_folders(lessons_folder())
+FILES = ("lesson.py", "README.md", "exercises.py", "solutions.py", "test_exercises.py", "hints.toml", "expected.json")
+
+each_lesson = pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS.keys())
+
+# exercise -> (a line of solutions.py that occurs once, what somebody may well write instead)
+WRONG = {
+    "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
+             ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
+             ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
+             ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(scores)"),  # overflows
+             ("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)")],  # over the wrong axis
+    "05.2": [("first = max(0, t - window + 1)", "first = max(0, t - window)"),  # one too many
+             ("first = max(0, t - window + 1)", "first = t - window + 1"),  # wraps around at the beginning
+             ("return out\n\n\ndef grouped", "return out / window\n\n\ndef grouped")],
+    "05.3": [("k[:, head // group]) @ v[:, head // group]", "k[:, head % k.shape[1]]) @ v[:, head % k.shape[1]]"),  # in turn
+             ("@ v[:, head // group]", "@ v[:, 0]")],  # always the first value head
+    "05.4": [("out = out * shrink + weight * value", "out = out + weight * value"),  # old part not corrected
+             ("total = total * shrink + weight", "total = total + weight"),
+             ("largest, total, out = -math.inf,", "largest, total, out = 0.0,"),  # very negative scores vanish
+             ("for key, value in pairs:", "for key, value in list(pairs):")],  # keeps what it may not keep
+}
+
+
+@each_lesson
+def test_every_lesson_is_complete(folder):
+    assert [name for name in FILES if not (folder / name).is_file()] == []
+    lesson = read_lesson(folder / "lesson.py")
+    headings = [line[3:] for cell in lesson.cells if cell.kind == "markdown" for line in cell.source.split("\n") if line.startswith("## ")]
+    assert any("Break it" in heading for heading in headings)
+    exercises = read_exercises(folder)
+    assert len(exercises) >= 3
+    stubs, solutions = (Path(folder / name).read_text(encoding="utf-8") for name in ("exercises.py", "solutions.py"))
+    for exercise in exercises:
+        assert exercise.section in headings, f"{exercise.number} points to a section that does not exist"
+        assert f'NotImplementedError("{exercise.number} ' in stubs and f'({exercise.points} points)")' in stubs
+        assert f"def {exercise.function}(" in stubs and f"def {exercise.function}(" in solutions
+        assert len(WRONG[exercise.number]) >= 2
+    assert 'assert ' in (folder / "lesson.py").read_text(encoding="utf-8"), "a lesson asserts equality with the package"
+
+
+@each_lesson
+def test_stubs_earn_nothing(folder):
+    assert [(item.points, item.status) for item in grade(folder, folder / "exercises.py", seed=0)] \
+        == [(0, "not attempted")] * len(read_exercises(folder))
+
+
+@each_lesson
+@pytest.mark.parametrize("seed", [0, 1000])
+def test_solutions_earn_everything(folder, seed):
+    failed = [item.report for item in grade(folder, folder / "solutions.py", seed) if item.status != "passed"]
+    assert failed == []
+
+
+@pytest.mark.parametrize("number, old, new", [(number, *pair) for number, pairs in WRONG.items() for pair in pairs])
+def test_a_wrong_answer_is_rejected_with_a_report(number, old, new, tmp_path):
+    folder = FOLDERS[number[:2]]
+    source = (folder / "solutions.py").read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    answers = tmp_path / "answers.py"
+    answers.write_text(source.replace(old, new), encoding="utf-8")
+    load_module(answers)  # a wrong answer must at least be Python
+    item = {item.exercise.number: item for item in grade(folder, answers, seed=0)}[number]
+    assert item.status == "failed" and number in item.report
+
+
+@each_lesson
+@pytest.mark.slow
+def test_every_page_is_fresh(folder):
+    assert check(read_lesson(folder / "lesson.py")) == []
+
+
+def test_the_map_is_fresh():
+    assert (lessons_folder() / "README.md").read_text(encoding="utf-8") == lesson_map(lessons_folder())
+
+
+@each_lesson
+@pytest.mark.audit
+def test_every_lesson_runs_as_a_plain_script(folder, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, str(folder / "lesson.py")], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
