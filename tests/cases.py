@@ -133,6 +133,9 @@ def floats_in(value):
 
 
 def assert_close(actual, expected, tolerance):
-    """Equal up to `tolerance` times the largest value."""
+    """Equal up to `tolerance` times the largest value; None equals None."""
+    if expected is None:
+        assert actual is None
+        return
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())

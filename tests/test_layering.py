@@ -14,6 +14,7 @@ ROWS = (
     ("commands",),
     ("bench", "course"),
     ("train.pretrain", "train.sft", "sample.chat", "evaluate", "model"),
+    ("sample.explain",),
     ("train.trainer", "sample.generate", "interop.huggingface"),
     ("nn.gpt", "train.batches", "train.checkpoint"),
     ("nn.layers", "nn.losses", "nn.heads", "text.template", "world"),
@@ -21,6 +22,8 @@ ROWS = (
     ("nn.ops", "nn.kernels", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),
     ("files", "jit"),
 )
+# The one arrow that points up: GPTConfig.from_pretrained has to read a model folder, and does so when it is called.
+UPWARD = {("config", "interop.huggingface")}
 # Whatever else is imported must be Python's own. None: everybody may.
 THIRD_PARTY = {"numpy": None, "numba": ("jit", "nn.kernels", "text.kernels", "bench"),
                "llvmlite": ("nn.kernels",), "matplotlib": ("show.plot",)}
@@ -76,7 +79,7 @@ def complaints(module, imported):
                 continue  # an empty package such as minigpt.nn
             if here is None or there is None:
                 lines.append(f"{module or 'minigpt'} or {target or 'minigpt'} has no row in ROWS")
-            elif there != here and there[0] <= here[0]:
+            elif there != here and there[0] <= here[0] and (module, target) not in UPWARD:
                 lines.append(f"{module} imports {target}, which is not below it")
         elif top in REFUSED:
             lines.append(f"{module} imports {top}")
@@ -112,6 +115,11 @@ def test_every_row_has_a_tenant():
     for row in ROWS:
         for name in row:
             assert any(module == name or module.startswith(f"{name}.") for module in MODULES), name
+
+
+def test_exceptions_are_still_needed():
+    for module, target in UPWARD:
+        assert f"minigpt.{target}" in imports(MODULES[module].read_text("utf-8"), module, False)
 
 
 @pytest.mark.parametrize("module, source, wrong", [

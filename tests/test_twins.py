@@ -1,6 +1,6 @@
 """The Numba twins: the same function and gradient as the definition, found automatically.
 
-Whatever the fast backend replaces is compared on its rows of cases.py.
+Whatever the fast backend replaces is compared with nn/ops.py on its rows of cases.py.
 """
 import inspect
 
@@ -9,34 +9,109 @@ import pytest
 
 from minigpt.nn import ops
 from minigpt.nn.backend import get_ops
+from tests import naive
 from tests.cases import CASES, assert_close, floats_in, run
 
-FAST = vars(get_ops("fast"))
-TWINS = {name for name, function in FAST.items() if function is not getattr(ops, name)}
-every_twin = pytest.mark.parametrize("case", [case for case in CASES if f"{case.op}_forward" in TWINS],
-                                     ids=lambda case: case.name)
+FAST = get_ops("fast", "numba")  # the kernels of "blas" and those for matrix products
+TWINS = {name for name, function in vars(FAST).items() if function is not getattr(ops, name)}
+ROWS = [case for case in CASES if f"{case.op}_forward" in TWINS]
+SMALL = [case for case in ROWS if not case.option.startswith("several tiles")]
+every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def of(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 def test_attention_and_cross_entropy_have_twins_and_twins_come_in_pairs():
     assert {"attention_forward", "cross_entropy_forward"} <= TWINS
+    for name, function in vars(get_ops("fast", "blas")).items():
+        assert function in (getattr(ops, name), getattr(FAST, name)), f"{name} has a kernel that is not tested here"
     for name in TWINS:
         op, direction = name.rsplit("_", 1)
         other = {"forward": "backward", "backward": "forward", "update": "update"}[direction]
         assert f"{op}_{other}" in TWINS, f"{name} has a kernel and its other half has none"
-        assert list(inspect.signature(FAST[name]).parameters) == list(inspect.signature(getattr(ops, name)).parameters)
+        assert list(inspect.signature(getattr(FAST, name)).parameters) == list(inspect.signature(getattr(ops, name)).parameters)
 
 
-@every_twin
+def slices(case, dtype):
+    """The case's inputs as slices of wider arrays, as queries, keys and values are."""
+    return {name: np.repeat(value[..., None, :], 2, axis=-2)[..., 1, :] if name in case.gradient_names() and value is not None
+            else value for name, value in case.arguments(dtype).items()}
+
+
+@of(ROWS)
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-12)], ids=["float32", "float64"])
 def test_twin_agrees_with_the_definition(case, dtype, tolerance):
-    """Also when its inputs are slices of a wider array, as queries, keys and values are."""
     expected_out, _, cotangent, expected = run(ops, case, case.arguments(dtype))
-    differentiable = {name for name in case.gradient_names() if case.inputs[name] is not None}
-    sliced = {name: np.repeat(value[..., None, :], 2, axis=-2)[..., 1, :] if name in differentiable else value
-              for name, value in case.arguments(dtype).items()}
-    for arguments in (case.arguments(dtype), sliced):
-        out, _, _, grads = run(get_ops("fast"), case, arguments, cotangent)
+    for arguments in (case.arguments(dtype), slices(case, dtype)):
+        out, cache, _, grads = run(FAST, case, arguments, cotangent)
         assert_close(out, expected_out, tolerance)
-        assert {name for name in grads if grads[name] is not None} == differentiable
-        for name in differentiable:
-            assert_close(grads[name], expected[name], tolerance)
+        for name, gradient in grads.items():
+            assert_close(gradient, expected[name], tolerance)
+        assert {array.dtype for array in floats_in((out, cache, grads))} == {np.dtype(dtype)}
+
+
+@of(SMALL)
+def test_backward_twice_is_the_same_and_leaves_its_inputs_alone(case):
+    arguments = case.arguments(np.float32)
+    _, cache, cotangent, first = run(FAST, case, arguments)
+    before = cotangent.copy()
+    second = getattr(FAST, f"{case.op}_backward")(cotangent, cache)
+    for gradient, again in zip(first.values(), second if isinstance(second, tuple) else (second,), strict=True):
+        np.testing.assert_array_equal(gradient, again)
+    np.testing.assert_array_equal(cotangent, before)
+    for name, value in case.arguments(np.float32).items():
+        np.testing.assert_array_equal(arguments[name], value)
+
+
+@of(SMALL)
+def test_large_inputs_do_not_overflow(case):
+    arguments = case.arguments(np.float32)
+    name = case.gradient_names()[0]
+    arguments[name] = arguments[name] * np.float32(100.0)
+    expected, _, cotangent, _ = run(ops, case, arguments)
+    out, _, _, grads = run(FAST, case, arguments, cotangent)
+    assert_close(out, expected, 1e-4)
+    assert all(np.isfinite(array).all() for array in floats_in(grads))
+
+
+@every_dtype
+@of([case for case in SMALL if case.op != "attention"])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_nan_and_infinity_pass_through(case, dtype, bad):
+    """A value that is no number comes out where the definition lets it out: it must reach the trainer's guard."""
+    for name in case.gradient_names():
+        arguments = case.arguments(dtype)
+        if arguments[name] is None:
+            continue
+        arguments[name].reshape(-1)[3] = bad
+        with np.errstate(all="ignore"):
+            expected_out, _, cotangent, expected = run(ops, case, arguments)
+        out, _, _, grads = run(FAST, case, arguments, cotangent)
+        np.testing.assert_allclose(out, expected_out, rtol=1e-4, atol=1e-4)  # equal_nan is the default
+        for key, gradient in grads.items():
+            if gradient is not None:
+                np.testing.assert_allclose(gradient, expected[key], rtol=1e-4, atol=1e-4)
+
+
+@every_dtype
+@of([case for case in SMALL if case.op == "attention"])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+@pytest.mark.parametrize("name", ["q", "k", "v"])
+def test_nan_and_infinity_pass_through_attention(case, name, dtype, bad):
+    """Where the scalar loop, which never touches what is hidden, says NaN, the twin must; where the definition, in which a
+    hidden 0 times NaN is NaN, has a number, the twin has the same. Between the two it may do as it likes."""
+    b, t = 1, 4
+    arguments = case.arguments(dtype)
+    arguments[name][b, t, 0, 2] = bad
+    lists = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in arguments.items()}
+    with np.errstate(all="ignore"):
+        expected_out, _, cotangent, expected = run(ops, case, arguments)
+    out, _, _, grads = run(FAST, case, arguments, cotangent)
+    for mine, definition in [(out, expected_out), *((grads[key], expected[key]) for key in grads)]:
+        known = ~np.isnan(definition)
+        np.testing.assert_allclose(mine[known], definition[known], rtol=1e-4, atol=1e-4)
+    assert np.isnan(out[np.isnan(naive.attention(**lists))]).all()
+    if np.isnan(bad):
+        assert np.isnan(out[b, t, 0]).any() and np.isnan(grads["q"][b, t, 0]).all()
