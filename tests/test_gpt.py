@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from minigpt.config import ARCHITECTURES, PRESETS, GPTConfig
-from minigpt.nn import losses
-from minigpt.nn.gpt import Transformer
+from minigpt.nn import layers, losses
+from minigpt.nn.backend import get_ops
+from minigpt.nn.gpt import Transformer, transformer_specs
 from minigpt.nn.gradcheck import TOLERANCE, check_model, perturb
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
 
@@ -224,6 +225,51 @@ def test_one_batch_can_be_learned_by_heart(architecture, backend):
         model.backward(dlogits, cache)
         model.ops.adamw_update(model.params.flat, model.grads.flat, m, v, 5e-3, 0.9, 0.95, 1e-8, 0.0, step)
     assert loss < 0.05
+
+
+def test_initial_weights_and_what_decays():
+    """GPT-2's: 0.02, the two projections into the residual path smaller by sqrt(2 L), gains 1, biases 0; matrices decay."""
+    model = Transformer(GPTConfig(vocab_size=300, block_size=200, n_layer=3, n_embd=64), backend="numpy")
+    for spec in model.params.specs:
+        values, matrix = model.params[spec.name], len(spec.shape) == 2
+        std = 0.02 / math.sqrt(6) if "c_proj.weight" in spec.name else 0.02 if matrix else 0.0
+        mean = 1.0 if ".ln_" in f".{spec.name}" and spec.name.endswith("weight") else 0.0
+        assert abs(values.mean() - mean) < 0.001 and abs(values.std() - std) < 0.05 * std + 1e-9, spec.name
+        assert spec.decay == matrix, spec.name
+
+
+def test_names_and_number_of_gpt2s_parameters():
+    specs = transformer_specs(GPTConfig(50257, 1024, 12, 12, 768))
+    assert sum(math.prod(spec.shape) for spec in specs) == 124_439_808
+    assert [spec.name for spec in specs][:4] == ["wte.weight", "wpe.weight", "h.0.ln_1.weight", "h.0.ln_1.bias"]
+    assert {spec.name: spec.shape for spec in specs}["h.11.attn.c_attn.weight"] == (768, 2304)
+
+
+def test_position_formulas():
+    config = dataclasses.replace(SMALL, n_head=4, n_embd=24, rope_theta=500.0)
+    angles, table, slopes = layers.rope_angles(config), layers.sinusoidal_table(config), layers.alibi_slopes(config)
+    for t in range(config.block_size):
+        for i in range(3):  # head size 6
+            assert math.isclose(angles[t, i], t * 500.0 ** (-2 * i / 6))
+        for i in range(12):
+            angle = t / 10000 ** (2 * i / 24)
+            np.testing.assert_allclose(table[t, 2 * i : 2 * i + 2], [0.02 * math.sin(angle), 0.02 * math.cos(angle)])
+    np.testing.assert_allclose(slopes, [1 / 4, 1 / 16, 1 / 64, 1 / 256])
+
+
+def test_rope_sees_distances_only():
+    """Equal tokens at equal distances, 200 positions later: the same scores up to rounding of the angles."""
+    tables = Transformer(dataclasses.replace(SMALL, block_size=300), backend="numpy", dtype="float64").tables
+    rng = np.random.default_rng(0)
+    q, k = rng.standard_normal((2, 1, 1, 1, 6))
+    turn = get_ops("numpy").rope_forward
+
+    def score(at, distance):
+        return (turn(q, tables.cos[at][None], tables.sin[at][None])[0] * turn(k, tables.cos[at - distance][None], tables.sin[at - distance][None])[0]).sum()
+
+    for distance in (0, 1, 7, 50):
+        assert abs(score(60, distance) - score(260, distance)) < 1e-12
+    assert abs(score(60, 1) - score(60, 7)) > 1e-3
 
 
 def test_a_seed_fixes_the_weights():
