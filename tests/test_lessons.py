@@ -19,6 +19,18 @@ each_lesson = pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS.ke
 
 # exercise -> (a line of solutions.py that occurs once, what somebody may well write instead)
 WRONG = {
+    "01.1": [("vocabulary.append(vocabulary[left] + vocabulary[right])", "vocabulary.append(vocabulary[right] + vocabulary[left])"),
+             ('return b"".join(vocabulary[i] for i in ids).decode("utf-8", "replace")',  # a token may end inside a character
+              'return "".join(vocabulary[i].decode("utf-8", "replace") for i in ids)')],
+    "01.2": [("yield decoder.decode(chunk)", 'yield chunk.decode("utf-8", "replace")'),  # each chunk alone
+             ('yield decoder.decode(b"", final=True)', 'yield ""'),  # forgets what never completed
+             ("yield decoder.decode(chunk)", 'yield chunk.decode("utf-8", "ignore")')],  # drops what is incomplete
+    "01.3": [("key=len, reverse=True", "key=len"),  # the shortest first
+             ("start = i\n    return", "pass\n    return"),  # encodes the text before a special token again
+             ("ids + encode_ordinary(text[start:])", "ids")],  # forgets the end
+    "01.4": [("for start in range(end) if", "for start in range(max(0, end - 3), end) if"),  # only short tokens
+             ("best.append(1 + min(best[start] for start in range(end) if text[start:end] in tokens))",  # the longest last token
+              "best.append(1 + best[next(start for start in range(end) if text[start:end] in tokens)])")],
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead

@@ -16,6 +16,7 @@ MARKER = re.compile(r"# %%(?P<markdown> \[markdown\])?(?P<options>.*)")
 
 @dataclass(frozen=True)
 class Cell:
+    """One cell of a lesson, as written."""
     number: int  # counted from 1, as `lesson walk --from` counts
     kind: str  # "markdown" or "code"
     source: str  # prose without its "# ", or code
@@ -26,6 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Lesson:
+    """A lesson as written: its header and its cells."""
     number: str  # "05"
     path: Path  # of lesson.py
     header: dict

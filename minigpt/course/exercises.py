@@ -8,6 +8,7 @@ LEVELS = ("a question", "the identity to use", "the steps")
 
 @dataclass(frozen=True)
 class Exercise:
+    """One entry of hints.toml."""
     number: str  # "05.2"
     title: str
     function: str  # its name in exercises.py
