@@ -77,8 +77,8 @@ def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="f
         if [part.shape for part in parts] != list(theirs.values()):
             raise ValueError(f"{ours} has shape {np.shape(params[ours])}, which is not the config's")
         tensors |= dict(zip(theirs, parts))
-    folder = files.make_folder(folder)
     ids = _special_ids(config, tokenizer)
+    folder = files.make_folder(folder)
     if tokenizer is not None:
         chat = all(text in tokenizer.special_tokens for text in template.SPECIAL_TOKENS)
         tokenizer.save(folder, model_max_length=config.block_size, chat_template=template.CHAT_TEMPLATE if chat else None)
