@@ -133,20 +133,25 @@ def test_a_row_does_not_depend_on_its_neighbours(temperature):
     model, config = model_of(), dataclasses.replace(GREEDY, temperature=temperature, seed=5)
     together = generate(model, PROMPTS, config)
     for place, prompt in enumerate(PROMPTS):
-        others = [[7, 7]] * place + [prompt]
-        assert generate(model, others, config)[place].ids == together[place].ids
+        alone = generate(model, [[7, 7]] * place + [prompt], config)[place]
+        assert alone.ids == together[place].ids
+        np.testing.assert_allclose(alone.logprobs, together[place].logprobs, rtol=1e-9)
 
 
 def test_a_stop_token_ends_its_row_and_is_not_part_of_it():
-    model = model_of()
+    """Every id in turn: rows with different padding end at different times, and the others go on as before."""
+    model, ended = model_of(), 0
     free = generate(model, PROMPTS, GREEDY)
-    stop = free[0].ids[2]
-    for row, before in zip(generate(model, PROMPTS, GREEDY, stop={stop}), free, strict=True):
-        if stop in before.ids:
-            cut = before.ids.index(stop)
-            assert row.ids == before.ids[:cut] and row.finish == "stop" and len(row.logprobs) == cut + 1
-        else:
-            assert row.ids == before.ids and row.finish == "length"
+    for stop in range(CONFIG.vocab_size):
+        for row, before in zip(generate(model, PROMPTS, GREEDY, stop={stop}), free, strict=True):
+            if stop in before.ids:
+                cut = before.ids.index(stop)
+                assert row.ids == before.ids[:cut] and row.finish == "stop" and len(row.logprobs) == cut + 1
+                ended += cut < len(before.ids) - 1
+            else:
+                assert row.ids == before.ids and row.finish == "length"
+            np.testing.assert_allclose(row.logprobs, before.logprobs[: len(row.logprobs)], rtol=1e-9)
+    assert ended > 5
 
 
 def test_a_seed_repeats_and_another_does_not():
