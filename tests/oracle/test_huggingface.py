@@ -3,7 +3,6 @@
 Weights have a standard deviation of 0.2, with random biases and gains: with transformers' initialisation a wrong number of
 heads would change the logits by 8e-5 only.
 """
-
 import math
 
 import numpy as np
