@@ -31,6 +31,20 @@ WRONG = {
     "01.4": [("for start in range(end) if", "for start in range(max(0, end - 3), end) if"),  # only short tokens
              ("best.append(1 + min(best[start] for start in range(end) if text[start:end] in tokens))",  # the longest last token
               "best.append(1 + best[next(start for start in range(end) if text[start:end] in tokens)])")],
+    "02.1": [("math.exp(-sum(math.log(p) for p in probabilities) / len(probabilities))",  # vanishes
+              "math.prod(probabilities) ** (-1 / len(probabilities))"),
+             ("math.exp(-sum(math.log(p) for p in probabilities) / len(probabilities))",  # the other mean
+              "sum(1 / p for p in probabilities) / len(probabilities)"),
+             ("math.exp(-sum(math.log(p)", "math.exp(-sum(math.log2(p)")],
+    "02.2": [('text.encode("utf-8")', "text"),  # characters
+             ("sum(losses) / math.log(2)", "sum(losses)"),  # nats
+             ("sum(losses)", "sum(losses) / len(losses)")],
+    "02.3": [("firsts = pairs.sum(axis=1, keepdims=True)", "firsts = np.bincount(ids, minlength=V)[:, None]"),  # counts the last token
+             ("return np.where(firsts > 0, mixed, single)", "return mixed"),  # unseen rows do not add up
+             ("pairs[before, token] += 1", "pairs[token, before] += 1")],
+    "02.4": [("came_from.append(through.argmax(axis=0))", "came_from.append(logs.argmax(axis=0))"),
+             ("best = through.max(axis=0)", "best = np.where(np.arange(len(table)) == best.argmax(), -np.inf, logs[best.argmax()])"),
+             ("logs = np.log(table)", "logs = table")],
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
@@ -45,6 +59,20 @@ WRONG = {
              ("total = total * shrink + weight", "total = total + weight"),
              ("largest, total, out = -math.inf,", "largest, total, out = 0.0,"),  # very negative scores vanish
              ("for key, value in pairs:", "for key, value in list(pairs):")],  # keeps what it may not keep
+    "06.1": [("return dz / temperature, float", "return dz, float"),
+             ("float(-(dz * s).sum()", "float((dz * s).sum()"),  # hotter is flatter: the sign is minus
+             ("(dp - (dp * p).sum())  # z", "(1.0 - p) * dp  # z")],  # each weight on its own
+    "06.2": [("dy * up * 2.0 * relu, dy", "dy * up * 2.0 * gate, dy"),  # blame through a shut door
+             ("dy * relu * relu", "dy * relu"),
+             ("dy * up * 2.0 * relu, dy", "dy * 2.0 * relu, dy")],
+    "06.3": [("return (dn - n * (dn * n).sum(axis=1, keepdims=True)) / length", "return dn / length"),  # length taken as a constant
+             ("(dn * n).sum(axis=1, keepdims=True)", "(dn * n).mean(axis=1, keepdims=True)"),
+             ("dn = dy * gain", "dn = dy"),
+             ("(dy * n).sum(axis=0)", "(dy * x).sum(axis=0)")],
+    "06.4": [("dscores = ds[:, :T] / math.sqrt(D)", "dscores = ds[:, :T]"),
+             ("float(ds[:, T].sum())", "0.0"),  # its value is zero, so it is to blame for nothing
+             ("float(ds[:, T].sum())", "float(ds[-1, T])"),
+             ("p = np.exp(scores - scores.max(axis=1, keepdims=True))", "p = np.exp(scores)")],
 }
 
 
