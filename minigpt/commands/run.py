@@ -10,6 +10,7 @@ from minigpt.files import make_folder, read_json, write_json
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn.threads import cores
 from minigpt.show.progress import clock
+from minigpt.show.readme import markdown_table, update_section
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain
 from minigpt.world import load_world
@@ -26,15 +27,16 @@ def add_run_arguments(parser):
     parser.add_argument("--sft-tokens", type=int, default=SFT.tokens, help=f"tokens of instruction tuning (default {SFT.tokens:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--readme", action="store_true", help="write the table of scores into README.md")
 
 
 def run_run(arguments):
     """Tokenizer, base model, tuned model, evaluation of both, answers to read. A finished run only prints its report."""
     folder, began = make_folder(arguments.out), time.perf_counter()
-    settings = {name: value for name, value in vars(arguments).items() if name != "out"}
+    settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme")}
     if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
-        return show(read_json(folder / REPORT), folder)
+        return show(read_json(folder / REPORT), arguments)
     world, seconds, seed = load_world(), {}, arguments.seed
 
     def step(number, name, work):
@@ -49,7 +51,7 @@ def run_run(arguments):
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), arguments, folder))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
-    show(read_json(folder / REPORT), folder)
+    show(read_json(folder / REPORT), arguments)
     print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items()))
 
 
@@ -103,7 +105,7 @@ def evaluate(world, tok, base, tuned, n):
     return {"scores": columns, "samples": samples}
 
 
-def show(report, folder):
+def show(report, arguments):
     """Print a report: sample answers, then the table."""
     for sample in report["samples"]:
         print()
@@ -112,4 +114,7 @@ def show(report, folder):
         print(f"    base:  {' '.join(sample['base'].split())[:100]}\n    tuned: {sample['tuned']}")
     print("\nright answers to held-out prompts, in percent\n")
     print(tasks.comparison(report["scores"]))
-    print(f"\nmodels: {Path(folder) / 'base'}, {Path(folder) / 'tuned'}; ask: python -m minigpt answer --model {Path(folder) / 'tuned'} 'What is the capital of France?'")
+    base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
+    print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of France?'")
+    if arguments.readme:
+        update_section("evaluation", tasks.comparison(report["scores"], markdown_table))
