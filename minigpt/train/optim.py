@@ -8,7 +8,9 @@ from minigpt.nn import ops
 from minigpt.nn.params import Params
 
 MUON_MOMENTUM = 0.95
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of Jordan et al. 2024: fast rather than exact convergence to 1
+# a x + b x^3 + c x^5, one after the other: each is the best such polynomial (smallest largest error against 1) on what the one
+# before leaves of [0.01, 1] (the method of Amsel et al. 2025). Three of them end in [0.73, 1.27]; Jordan's five in [0.68, 1.2].
+POLYNOMIALS = ((8.0914, -23.6112, 17.4378), (3.6367, -2.7227, 0.5368), (2.6616, -1.9777, 0.4528))
 
 
 @dataclass
@@ -50,16 +52,15 @@ def clip(grads, largest):
     return norm
 
 
-def orthogonalise(matrix, rounds=5):
-    """The matrix with its singular values moved to about 1, its singular vectors kept (Newton-Schulz; Jordan et al. 2024).
+def orthogonalise(matrix):
+    """The matrix with its singular values moved to about 1 and its singular vectors kept (Jordan et al. 2024).
 
-    (n, m) -> (n, m); the singular values land in about [0.7, 1.2].
+    (n, m) -> (n, m). Singular values above 1 % of the matrix's Euclidean norm land in [0.73, 1.27], smaller ones below.
     """
-    a, b, c = NEWTON_SCHULZ
     x = matrix / (math.sqrt(float((matrix * matrix).sum())) + 1e-7)  # largest singular value at most 1
     tall = x.shape[0] > x.shape[1]
     x = np.ascontiguousarray(x.T) if tall else x
-    for _ in range(rounds):
+    for a, b, c in POLYNOMIALS:
         gram = x @ x.T  # (n, n), n the shorter side
         x = a * x + (b * gram + c * (gram @ gram)) @ x
     return x.T if tall else x
