@@ -4,6 +4,7 @@ import sys
 
 from minigpt.config import SampleConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
+from minigpt.evaluate.metrics import paired
 from minigpt.interop.huggingface import find_folder
 from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
@@ -98,6 +99,7 @@ def add_eval_arguments(parser):
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")
+    parser.add_argument("--by", metavar="FACET", help="also split the rows by a facet of the prompts: phrasing, name, fact, ...")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
@@ -107,9 +109,15 @@ def run_eval(arguments):
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     questions = tasks.test_examples(load_world(), arguments.split, arguments.n, arguments.seed)
-    columns = {}
+    columns, outcomes = {}, {}
     for name in filter(None, (arguments.against, arguments.model)):
         assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
-        answers = tasks.answer_all(assistant, questions, label=f"evaluating {name}")
-        columns[str(name)] = tasks.summary(questions, tasks.score(questions, answers))
-    print(json.dumps(columns, indent=2) if arguments.json else tasks.comparison(columns))
+        outcomes[name] = tasks.score(questions, tasks.answer_all(assistant, questions, label=f"evaluating {name}"))
+        columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
+    if arguments.json:
+        print(json.dumps(columns, indent=2))
+        return
+    print(tasks.comparison(columns))
+    if len(outcomes) == 2:
+        first, second, p = paired(*outcomes.values())
+        print(f"\nonly {arguments.against} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")

@@ -49,14 +49,14 @@ def score(questions, answers):
     return [verify(question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
-def summary(questions, outcomes):
-    """Right and total per (family, kind), in the order of the families -> {"family / kind": (right, n)}"""
+def summary(questions, outcomes, facet=None):
+    """Right and total per family and kind, or also per value of a facet of the examples -> {"family / kind": (right, n)}"""
     counts = {}
     for question, outcome in zip(questions, outcomes, strict=True):
-        key = f"{question.family} / {question.kind}"
+        key = f"{question.family} / {question.kind}" + (f" / {facet} {question.facets.get(facet, '-')}" if facet else "")
         right, n = counts.get(key, (0, 0))
         counts[key] = right + outcome, n + 1
-    return counts
+    return dict(sorted(counts.items())) if facet else counts
 
 
 def comparison(columns, layout=table):
