@@ -171,6 +171,10 @@ MUTANTS = (
     Mutant("Muon leaves tall matrices lying", OPTIM, "return x.T if tall else x", "return np.ascontiguousarray(x.T).reshape(matrix.shape)",
            "test_optim.py::test_muon_moves_every_direction_equally"),
 
+    Mutant("tuning forgets to replay pretraining text", "minigpt/train/sft.py",
+           "old = round(per_step * config.replay) if replay is not None else 0", "old = 0 if replay is not None else 0",
+           "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
+
     # Sampling
     Mutant("the nucleus leaves out the token that fills it", SAMPLING, "kept = np.where(before < top_p, sorted_p, 0.0)",
            "kept = np.where(before + sorted_p < top_p, sorted_p, 0.0)",

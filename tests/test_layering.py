@@ -19,7 +19,8 @@ ROWS = (
     ("nn.gpt", "train.batches", "train.checkpoint"),
     ("nn.layers", "nn.losses", "nn.heads", "text.template", "world"),
     ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling", "interop.families"),
-    ("nn.ops", "nn.kernels", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),
+    ("nn.kernels",),
+    ("nn.ops", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),
     ("files", "jit"),
 )
 # The one arrow that points up: GPTConfig.from_pretrained has to read a model folder, and does so when it is called.

@@ -60,7 +60,7 @@ def test_gradient_agrees_with_finite_differences(case):
             changed = {**case.arguments(), name: value}
             return float((getattr(ops, f"{case.op}_forward")(**changed)[0] * cotangent).sum())
 
-        for _ in range(3):
+        for _ in range(3 if gradient.size < 10_000 else 1):
             error = directional_error(f, gradient, arguments[name], rng)
             assert error <= TOLERANCE, f"gradient of {name}: relative error {error:.1e}"
 

@@ -10,7 +10,7 @@ import pytest
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.threads import blas_threads, find_blas, worker_pool
-from minigpt.train import batches, checkpoint, optim, trainer
+from minigpt.train import batches, checkpoint, optim, pretrain, sft, trainer
 from minigpt.train.trainer import Interrupted, Run, gradients, train
 
 MODEL = GPTConfig(vocab_size=60, block_size=24, n_layer=2, n_head=4, n_embd=32, position="rope", dropout=0.1)
@@ -109,23 +109,52 @@ def test_every_shard_drops_other_values():
 # Interruption and resuming
 
 
+def train_stage(stage, model, config, folder):
+    """As the commands do it."""
+    if stage == "pretrain":
+        return pretrain.pretrain(model, data("pretrain"), data("pretrain"), config, folder)
+    return sft.tune(model, data("sft"), data("pretrain"), config, folder, lambda step, model: {"seen": step})
+
+
 @every_stage
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path):
+def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path, monkeypatch):
+    """Ctrl-C in the third and in the seventh step, with one worker and with two."""
     config = dataclasses.replace(CONFIG, optimizer=optimizer)
-    straight = new_model()
     for name in ("straight", "cut"):
         (tmp_path / name).mkdir()
-    log = train(straight, config, run_of(stage, tmp_path / "straight"))
-    for stop, workers in ((5, 1), (10, 2)):  # Ctrl-C at two evaluations, one of them after the last step
-        with pytest.raises(Interrupted):
-            train(new_model(), dataclasses.replace(config, workers=workers), run_of(stage, tmp_path / "cut", on_eval=interrupt_at(stop)))
+    straight = new_model()
+    log = train_stage(stage, straight, config, tmp_path / "straight")
+    for stop, workers in ((3, 1), (7, 2)):
+        with monkeypatch.context() as patch:
+            update = optim.update
+
+            def interrupted_update(params, grads, state, *rest, stop=stop, **options):
+                if state.step == stop - 1:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return update(params, grads, state, *rest, **options)
+
+            patch.setattr(optim, "update", interrupted_update)
+            with pytest.raises(Interrupted):
+                train_stage(stage, new_model(), dataclasses.replace(config, workers=workers), tmp_path / "cut")
+            assert len(trainer.read_log(tmp_path / "cut")) == stop
     resumed = new_model(seed=99)  # its weights must come from the checkpoint
-    resumed_log = train(resumed, config, run_of(stage, tmp_path / "cut"))
+    resumed_log = train_stage(stage, resumed, config, tmp_path / "cut")
     np.testing.assert_array_equal(resumed.params.flat, straight.params.flat)
     assert resumed_log == log == trainer.read_log(tmp_path / "cut")
     one, other = ((tmp_path / name / checkpoint.FILE).read_bytes() for name in ("straight", "cut"))
     assert one == other
+
+
+def test_tuning_replays_its_share_of_pretraining_text(monkeypatch):
+    batches_seen = []
+    monkeypatch.setattr(sft, "train", lambda model, config, run: batches_seen.extend(run.batch(step) for step in range(6)))
+    replay = batches.rows_from_stream(np.full(2000, 59, np.int32), 24)
+    sft.tune(None, data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25))
+    for batch in batches_seen:
+        old = (batch.ids == 59).all(axis=1)
+        assert len(batch.ids) == 8 and old.sum() == 2
+        assert batch.mask[old].all() and not batch.mask[~old].all(axis=1).any()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

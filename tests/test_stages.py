@@ -1,0 +1,88 @@
+"""The stages' data: text files and conversations in, rows out; what is wrong with a file is said in one line."""
+import json
+
+import numpy as np
+import pytest
+
+from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.text.tokenizer import Tokenizer
+from minigpt.train import pretrain, sft
+from minigpt.world import load_world
+
+CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
+
+
+@pytest.fixture(scope="module")
+def tok():
+    return Tokenizer.train(["Mary reads a book. Who reads? " * 5], 300, SPECIAL_TOKENS, split="han")
+
+
+@pytest.mark.parametrize("data, text", [
+    (b"\xef\xbb\xbfone\r\ntwo", "one\ntwo"), ("一本书\n".encode(), "一本书\n"), (b"", "")])
+def test_a_text_file_loses_its_mark_and_its_carriage_returns(data, text, tmp_path):
+    (tmp_path / "a.txt").write_bytes(data)
+    assert pretrain.read_text(tmp_path / "a.txt") == text
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_the_place(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"abc\xff")
+    with pytest.raises(ValueError, match="byte 3") as error:
+        pretrain.read_text(tmp_path / "a.txt")
+    assert "\n" not in str(error.value)
+
+
+def test_a_text_is_cut_into_training_and_validation(tmp_path, tok):
+    text = " ".join(str(n) for n in range(2000))
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    rows, validation = pretrain.text_rows(tmp_path / "a.txt", tok, 16)
+    assert text.startswith(tok.decode(rows.tokens[0].tolist()))
+    assert text[len(text) * 9 // 10 :].startswith(tok.decode(validation.tokens[0].tolist()))
+    with pytest.raises(ValueError, match="17"):
+        pretrain.text_rows(_write(tmp_path, "short"), tok, 16)
+
+
+def _write(folder, text):
+    (folder / "short.txt").write_text(text, encoding="utf-8")
+    return folder / "short.txt"
+
+
+def test_the_worlds_rows_depend_on_the_seed_and_validation_does_not(tok):
+    world = load_world()
+    first, validation = pretrain.world_rows(world, tok, 4000, 64, seed=1)
+    same, _ = pretrain.world_rows(world, tok, 4000, 64, seed=1)
+    other, again = pretrain.world_rows(world, tok, 4000, 64, seed=2)
+    np.testing.assert_array_equal(first.tokens, same.tokens)
+    np.testing.assert_array_equal(validation.tokens, again.tokens)
+    assert not np.array_equal(first.tokens[:20], other.tokens[:20])
+    assert not {row.tobytes() for row in first.tokens} & {row.tobytes() for row in validation.tokens}
+    assert 4000 <= first.tokens[:, 1:].size + 64 and (first.tokens == tok.special_tokens["<|endoftext|>"]).any()
+
+
+def test_tuning_rows_count_the_answers(tok):
+    rows = sft.tuning_rows([CHAT, CHAT], tok, 63)
+    batch = rows.batch(np.arange(len(rows)))
+    learned = [int(i) for i in batch.targets[batch.mask > 0]]
+    assert tok.decode(learned) == " Mary reads.<|end|>" * 2
+
+
+def test_conversations_of_the_world_end_with_an_answer():
+    found = sft.world_conversations(load_world(), 60, seed=1)
+    assert 45 <= len(found) <= 63 and found == sft.world_conversations(load_world(), 60, seed=1)
+    assert all(messages[-1]["role"] == "assistant" and messages[-2]["role"] == "user" for messages in found)
+    assert found != sft.world_conversations(load_world(), 60, seed=2)
+
+
+def test_conversations_are_read_from_lines(tmp_path):
+    path = _write(tmp_path, json.dumps({"messages": CHAT}, ensure_ascii=False) + "\n\n" + json.dumps({"messages": CHAT}) + "\n")
+    assert sft.read_conversations(path) == [CHAT, CHAT]
+
+
+@pytest.mark.parametrize("line, words", [
+    ("{", "line 2"), ("[]", "messages"), ('{"messages": []}', "messages"), ('{"messages": [1]}', "role"),
+    ('{"messages": [{"role": "robot", "content": "x"}]}', "role"), ('{"messages": [{"role": "user", "content": 1}]}', "content"),
+    ('{"messages": [{"role": "user", "content": "x"}]}', "assistant")])
+def test_a_bad_line_is_named(line, words, tmp_path):
+    path = _write(tmp_path, json.dumps({"messages": CHAT}) + "\n" + line + "\n")
+    with pytest.raises(ValueError, match="line 2.*" + words if words != "line 2" else words) as error:
+        sft.read_conversations(path)
+    assert "\n" not in str(error.value)
