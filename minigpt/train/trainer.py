@@ -82,10 +82,20 @@ def gradients(model, batch, buffers, run_all, seed):
         rng = np.random.default_rng([*seed, i]) if model.config.dropout else None
         return shard_gradient(model, shards[i], denominator, buffers[i], rng)
 
+    def add(piece):
+        total = buffers[0].flat[piece]
+        for buffer in buffers[1 : len(shards)]:  # always in this order, whoever does it
+            total += buffer.flat[piece]
+
     parts = run_all(one, range(len(shards)))
-    for buffer in buffers[1 : len(shards)]:
-        buffers[0].flat += buffer.flat
+    if len(shards) > 1:
+        run_all(add, pieces(buffers[0].flat.size))
     return math.fsum(parts)
+
+
+def pieces(size, count=8):
+    """Slices that cut range(size) into `count` parts, so that workers can share an elementwise loop."""
+    return [slice(size * i // count, size * (i + 1) // count) for i in range(count)]
 
 
 def shard_gradient(model, batch, denominator, grads, rng=None):
