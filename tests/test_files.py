@@ -91,10 +91,13 @@ def test_errors_name_path_and_cure(tmp_path):
 
 
 @posix
-def test_a_device_is_never_replaced():
-    with pytest.raises(OSError, match="not a regular file"):
-        files.atomic_write(os.devnull, b"x")
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+def test_a_pipe_or_device_is_never_replaced(tmp_path):
+    """A pipe stands in for /dev/null, which this test would destroy on the machine of whoever breaks the code."""
+    os.mkfifo(tmp_path / "pipe")
+    for use in (files.read_bytes, lambda path: files.atomic_write(path, b"x")):
+        with pytest.raises(OSError, match="not a regular file"):
+            use(tmp_path / "pipe")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
 
 
 @posix

@@ -207,6 +207,8 @@ NEOX_ROPE = CONFIGS["gpt_neox"]["rope_parameters"]
     ("gpt2", {"n_layer": True}, ("n_layer is True",)),
     ("gpt2", {"n_layer": -2}, ("n_layer is -2",)),
     ("gpt2", {"n_layer": 10**12}, ("n_layer is 1000000000000",)),
+    ("gpt2", {"n_inner": 0}, ("n_inner is 0, which is no possible n_inner",)),
+    ("gpt2", {"layer_norm_epsilon": "tiny"}, ("layer_norm_epsilon is 'tiny'",)),
     ("gpt2", {"n_head": 3}, ("n_embd is 8, not a multiple of n_head 3",)),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, ("scale_attn_by_inverse_layer_idx is True",)),
     ("gpt2", {"scale_attn_weights": False}, ("scale_attn_weights is False",)),
@@ -276,6 +278,7 @@ def test_older_files(tmp_path):
     ("gpt_neox", {"rope_parameters": None, "rotary_pct": 1.0, "rotary_emb_base": 500}, {"rope_theta": 500.0}),
     ("gpt_neox", {"rope_parameters": None, "rotary_pct": 1, "rope_scaling": None}, {"rope_theta": 10000.0}),
     ("llama", {"rope_parameters": None, "rope_theta": 5e5}, {"rope_theta": 5e5}),
+    ("llama", {"rope_theta": 5e5}, {"rope_theta": 100.0}),                # as transformers: the nested one counts
     ("llama", {"rms_norm_eps": None, "head_dim": 4, "mlp_bias": False}, {"norm_eps": 1e-6}),
     ("gpt2", {"n_inner": 32, "resid_pdrop": 0}, {"n_inner": None, "dropout": 0.0})])
 def test_older_and_other_ways_to_say_it(tmp_path, family, change, expected):

@@ -187,7 +187,7 @@ def their_shapes(family, config, shapes):
 
 
 def _is_transposed(family, name):
-    return family.transposed and ".c_" in name and name.endswith(".weight")
+    return family.transposed and ".c_" in name          # a bias is its own transpose
 
 
 def _swap_groups(array, a, b):

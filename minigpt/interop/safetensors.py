@@ -82,7 +82,7 @@ def save_file(tensors, path, metadata=None):
 
     def data():                                         # twice: once to be hashed, once to be written; one array in memory at a time
         for name in order:
-            yield np.asarray(arrays[name], DTYPES[infos[name][0]], order="C").ravel().view("u1")
+            yield np.asarray(arrays[name], DTYPES[infos[name][0]]).ravel().view("u1")      # ravel copies what is not in C order
 
     digest = hashlib.sha256(start)
     for piece in data():
@@ -187,7 +187,7 @@ def _check_info(info):
 def _to_native(array, dtype, widen):
     if dtype == "BF16":                                 # the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
-    if dtype == "BOOL":                                 # any byte but 0 is true; NumPy believes that there are only 0 and 1
+    if dtype == "BOOL":                                 # any byte but 0 is true; NumPy compares them as if there were only 0 and 1
         return array.view(np.uint8) != 0
     if dtype == "F16" and widen:
         return array.astype(np.float32)
