@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import reprlib
 from pathlib import Path
 
 TEMPORARY = (".minigpt-", ".part")      # our temporary files begin and end like this, so that left-over ones can be recognised
@@ -123,11 +124,18 @@ def parse_json(data):
         raise ValueError("not JSON that can be read: nested too deep") from None
 
 
+def short(value):
+    """repr for an error line, cut short: a name in a hostile file can have a hundred million letters."""
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = 100
+    return brief.repr(value)
+
+
 def _unique(pairs):
     result = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"the key {key[:100]!r} is given twice")
+            raise ValueError(f"the key {short(key)} is given twice")
         result[key] = value
     return result
 

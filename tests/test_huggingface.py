@@ -207,6 +207,7 @@ NEOX_ROPE = CONFIGS["gpt_neox"]["rope_parameters"]
     ("gpt2", {"n_layer": True}, ("n_layer is True",)),
     ("gpt2", {"n_layer": -2}, ("n_layer is -2",)),
     ("gpt2", {"n_layer": 10**12}, ("n_layer is 1000000000000",)),
+    ("gpt2", {"n_head": [1] * 10**5}, ("n_head is [1, 1,", "...]")),
     ("gpt2", {"n_inner": 0}, ("n_inner is 0, which is no possible n_inner",)),
     ("gpt2", {"layer_norm_epsilon": "tiny"}, ("layer_norm_epsilon is 'tiny'",)),
     ("gpt2", {"n_head": 3}, ("n_embd is 8, not a multiple of n_head 3",)),

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field
 import numpy as np
 
 from minigpt.config import GPTConfig
+from minigpt.files import short
 
 REQUIRED = MISSING                      # transformers guesses a missing number of heads or layers; we do not
 LIMIT = 2**24                           # no whole number in a config.json can be larger and true
@@ -128,7 +129,7 @@ def from_json(data):
     """The content of a config.json -> GPTConfig. ValueError names what is missing, or what we would compute differently."""
     model_type = data.get("model_type") if isinstance(data, dict) else None
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise ValueError(f"model_type is {model_type!r}, known are {', '.join(FAMILIES)}")
+        raise ValueError(f"model_type is {short(model_type)}, known are {', '.join(FAMILIES)}")
     family, data = FAMILIES[model_type], _flat_rope(data)
     values = {ours: allowed[0] for ours, allowed in family.shape.items()}
     for ours, (theirs, default) in family.fields.items():
@@ -137,14 +138,14 @@ def from_json(data):
             raise ValueError(f"{theirs} is missing")
         if ours == "mlp" and family.words:
             if not isinstance(value, str) or value not in family.words:
-                raise ValueError(f"{theirs} is {value!r}, supported are {', '.join(family.words)}")
+                raise ValueError(f"{theirs} is {short(value)}, supported are {', '.join(family.words)}")
             value = family.words[value]
         values[ours] = _typed(ours, theirs, value)
     config = _plain(GPTConfig(**values))
     for key, (needed, default) in family.fixed(config).items():
         value = default if data.get(key) is None else data[key]
         if value != needed:
-            raise ValueError(f"{key} is {value!r}{'' if key in data else ', because it is missing'}; supported is only {needed!r}")
+            raise ValueError(f"{key} is {short(value)}{'' if key in data else ', because it is missing'}; supported is only {needed!r}")
     own = {item.name: _typed(item.name, f"minigpt_{item.name}", data[f"minigpt_{item.name}"])
            for item in dataclasses.fields(config) if f"minigpt_{item.name}" in data}
     return dataclasses.replace(config, **own)
@@ -199,7 +200,7 @@ def _flat_rope(data):
     """config.json with the rotary settings at the top, from wherever this version of transformers keeps them."""
     nested = data.get("rope_parameters") or data.get("rope_scaling") or {}
     if not isinstance(nested, dict):
-        raise ValueError(f"rope_parameters is {nested!r}, it must be an object")
+        raise ValueError(f"rope_parameters is {short(nested)}, it must be an object")
     old = {"rope_theta": data.get("rotary_emb_base"), "partial_rotary_factor": data.get("rotary_pct"),
            "rope_type": nested.get("type")}
     return {key: value for key, value in old.items() if value is not None} | data | nested
@@ -221,5 +222,5 @@ def _typed(ours, theirs, value):
         value = float(value)
     right = 0 < value <= LIMIT if type(value) is int else isinstance(value, kind)
     if not right or type(value) is bool and kind is not bool:
-        raise ValueError(f"{theirs} is {value!r}, which is no possible {ours}")
+        raise ValueError(f"{theirs} is {short(value)}, which is no possible {ours}")
     return value

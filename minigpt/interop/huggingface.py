@@ -53,7 +53,7 @@ def read_folder(folder):
         params[name] = families.to_ours(family, config, name, parts)
     left_over = [name for name in tensors if not re.fullmatch(family.ignored, name)]
     if left_over:
-        raise ValueError(f"{folder}: {left_over[0][:100]!r} is no part of the model that config.json describes "
+        raise ValueError(f"{folder}: {files.short(left_over[0])} is no part of the model that config.json describes "
                          f"({len(left_over)} such tensors)")
     return config, params
 
@@ -121,11 +121,11 @@ def _read_shards(folder):
     tensors = {}
     for shard in sorted(set(where.values())):
         if shard != Path(shard).name or "\\" in shard:  # "../other" or "/etc/x"
-            raise ValueError(f"{folder / INDEX}: {shard[:100]!r} is not the name of a file in this folder")
+            raise ValueError(f"{folder / INDEX}: {files.short(shard)} is not the name of a file in this folder")
         loaded = safetensors.load_file(folder / shard)
         if set(loaded) != {name for name in where if where[name] == shard}:
             wrong = sorted(set(loaded) ^ {name for name in where if where[name] == shard})[0]
-            raise ValueError(f"{folder / INDEX}: {wrong[:100]!r} is only in one of weight_map and {shard}")
+            raise ValueError(f"{folder / INDEX}: {files.short(wrong)} is only in one of weight_map and {shard}")
         tensors |= loaded
     return tensors
 

@@ -13,11 +13,11 @@ import itertools
 import json
 import math
 import os
-import reprlib
 
 import numpy as np
 
 from minigpt import files
+from minigpt.files import short
 
 # Smallest first. The reference writer starts at the end of this list, so that each tensor lies at a multiple of its item size.
 DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
@@ -51,7 +51,7 @@ def load_file(path, widen=True):
         for name, (dtype, shape) in infos.items():
             array = np.fromfile(file, DTYPES[dtype], count=math.prod(shape))
             if array.size != math.prod(shape):
-                raise SafetensorsError(f"{path}: tensor {_short(name)}: the file became shorter while it was read")
+                raise SafetensorsError(f"{path}: tensor {short(name)}: the file became shorter while it was read")
             digest.update(array)
             tensors[name] = _to_native(array, dtype, widen).reshape(shape)
     claims_checksum = CHECKSUM in metadata or any(value.startswith(ALGORITHM) for value in metadata.values())
@@ -72,9 +72,9 @@ def save_file(tensors, path, metadata=None):
         array = np.asarray(array)                       # not ascontiguousarray, which makes a 0-d array 1-d
         little = array.dtype.newbyteorder("<")
         if not isinstance(name, str) or name == "__metadata__":
-            raise SafetensorsError(f"{path}: {_short(name)} cannot be the name of a tensor")
+            raise SafetensorsError(f"{path}: {short(name)} cannot be the name of a tensor")
         if little not in codes:
-            raise SafetensorsError(f"{path}: tensor {_short(name)}: numbers of type {array.dtype} cannot be stored")
+            raise SafetensorsError(f"{path}: tensor {short(name)}: numbers of type {array.dtype} cannot be stored")
         arrays[name], infos[name] = array, (codes[little], array.shape)
     order = sorted(arrays, key=lambda name: (-list(DTYPES).index(infos[name][0]), name))
     metadata = {**(metadata or {}), CHECKSUM: BLANK}
@@ -101,7 +101,7 @@ def read_metadata(path):
 def _write_header(infos, metadata, path):
     """{name: (dtype, shape)} in the order of the data -> the bytes before the data, a multiple of 8."""
     if not all(isinstance(text, str) for text in itertools.chain(*metadata.items())):
-        raise SafetensorsError(f"{path}: metadata must be strings by strings, not {_short(metadata)}")
+        raise SafetensorsError(f"{path}: metadata must be strings by strings, not {short(metadata)}")
     header, end = {"__metadata__": metadata}, 0
     for name, (dtype, shape) in infos.items():
         begin, end = end, end + math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
@@ -137,7 +137,7 @@ def _read_header(file, path):
         header = files.parse_json(text)
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-            raise ValueError(f"__metadata__ must be strings by strings, not {_short(metadata)}")
+            raise ValueError(f"__metadata__ must be strings by strings, not {short(metadata)}")
         infos = _check_infos(header, size - 8 - length)
     except ValueError as error:
         raise SafetensorsError(f"{path}: {error}") from None
@@ -151,11 +151,11 @@ def _check_infos(header, data_size):
         try:
             spans.append((*_check_info(info), name))
         except ValueError as error:
-            raise ValueError(f"tensor {_short(name)}: {error}") from None
+            raise ValueError(f"tensor {short(name)}: {error}") from None
     infos, position = {}, 0
     for begin, end, dtype, shape, name in sorted(spans):
         if begin != position:
-            raise ValueError(f"tensor {_short(name)}: starts at byte {begin} of the data, but the one before it ends at {position}")
+            raise ValueError(f"tensor {short(name)}: starts at byte {begin} of the data, but the one before it ends at {position}")
         infos[name], position = (dtype, tuple(shape)), end
     if position != data_size:
         raise ValueError(f"the tensors end at byte {position} of the data, but the file holds {data_size}")
@@ -165,22 +165,22 @@ def _check_infos(header, data_size):
 def _check_info(info):
     """One entry -> begin, end, dtype, shape. ValueError unless each field is what it must be and they agree."""
     if not isinstance(info, dict) or set(info) != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"needs dtype, shape and data_offsets, not {_short(info)}")
+        raise ValueError(f"needs dtype, shape and data_offsets, not {short(info)}")
     dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {_short(dtype)}, known are {' '.join(DTYPES)}")
+        raise ValueError(f"unknown dtype {short(dtype)}, known are {' '.join(DTYPES)}")
     for field, numbers in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(numbers, list) or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
-            raise ValueError(f"{field} must be whole numbers from 0 to 2^63 - 1, not {_short(numbers)}")  # True is an int, 2.0 == 2
+            raise ValueError(f"{field} must be whole numbers from 0 to 2^63 - 1, not {short(numbers)}")  # True is an int, 2.0 == 2
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_DIMENSIONS} can be read")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError(f"data_offsets must be a begin and an end, not {_short(offsets)}")
+        raise ValueError(f"data_offsets must be a begin and an end, not {short(offsets)}")
     itemsize = np.dtype(DTYPES[dtype]).itemsize
     if math.prod(shape) * itemsize != offsets[1] - offsets[0]:
-        raise ValueError(f"shape {_short(shape)} of {dtype} does not fill data_offsets {_short(offsets)}")
+        raise ValueError(f"shape {short(shape)} of {dtype} does not fill data_offsets {short(offsets)}")
     if math.prod(max(size, 1) for size in shape) * itemsize >= 2**63:      # an empty array that is too big for NumPy all the same
-        raise ValueError(f"shape {_short(shape)} is too big")
+        raise ValueError(f"shape {short(shape)} is too big")
     return *offsets, dtype, shape
 
 
@@ -199,10 +199,3 @@ def _what_it_is(file):
     start = file.read(64).lstrip()
     kinds = [kind for magic, kind in FOREIGN.items() if start.startswith(magic)]
     return f"this is {kinds[0]}; " if kinds else ""
-
-
-def _short(value):
-    """repr for an error line, cut short: a name in a hostile header can have a hundred million letters."""
-    brief = reprlib.Repr()
-    brief.maxstring = brief.maxother = 100
-    return brief.repr(value)
