@@ -73,6 +73,22 @@ WRONG = {
              ("float(ds[:, T].sum())", "0.0"),  # its value is zero, so it is to blame for nothing
              ("float(ds[:, T].sum())", "float(ds[-1, T])"),
              ("p = np.exp(scores - scores.max(axis=1, keepdims=True))", "p = np.exp(scores)")],
+    "07.1": [("np.reshape(tokens[1:rows * T + 1], (rows, T))", "np.reshape(tokens[:rows * T], (rows, T))"),  # targets not shifted
+             ("rows = (len(tokens) - 1) // T", "rows = max(1, len(tokens) // (T + 1))"),  # drops what it need not drop
+             ("np.reshape(tokens[1:rows * T + 1], (rows, T))",  # shifted inside each row only
+              "np.roll(np.reshape(tokens[:rows * T], (rows, T)), -1, axis=1)")],
+    "07.2": [("2 * n_embd * n_kv_head * head_size", "2 * n_embd * n_embd"),
+             ("3 * n_embd * n_inner", "2 * n_embd * n_inner"),
+             ("n_layer * block + n_embd", "n_layer * block"),
+             ("return 2 * vocab_size", "return vocab_size")],
+    "07.3": [("np.add.at(dtable, ids, dx)", "dtable[ids] += dx"),  # a token that occurs twice is blamed once
+             ("return dtable + np.einsum", "return np.einsum"),
+             ("np.add.at(dtable, ids, dx)", "dtable[ids] = dx")],
+    "07.4": [("dh = dsum + feed_forward[1](dsum, forward_cache)", "dh = feed_forward[1](dsum, forward_cache)"),
+             ("return dsum + attention[1](dsum, attention_cache)", "return dy + attention[1](dsum, attention_cache)"),
+             ("feed_forward[1](dsum, forward_cache)", "feed_forward[1](dy, forward_cache)"),
+             ("dsum = norm[1](dh, norm1_cache)", "dsum = norm[1](dh, norm2_cache)"),
+             ("norm[0](x + a)", "norm[0](a)")],
 }
 
 
