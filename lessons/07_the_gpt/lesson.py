@@ -247,7 +247,7 @@ for part, left, label in ((tables, 0, "tables"), (attentions, tables, "attention
 axes.set(xlabel="share of the parameters (%)")
 axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=3)
 save_svg(figure, FIGURES / "shares.svg", "Share of tables, attention and feed-forward layers in "
-         "four models. The tables have almost a third in the three smaller ones and nothing visible "
+         "four models. Tables have almost a third in the three smaller ones and nothing visible "
          "in GPT-3. Feed-forward layers always have twice as much as attention.")
 
 # %% [markdown]
