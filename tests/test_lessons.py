@@ -45,6 +45,19 @@ WRONG = {
     "02.4": [("came_from.append(through.argmax(axis=0))", "came_from.append(logs.argmax(axis=0))"),
              ("best = through.max(axis=0)", "best = np.where(np.arange(len(table)) == best.argmax(), -np.inf, logs[best.argmax()])"),
              ("logs = np.log(table)", "logs = table")],
+    "03.1": [("(dy * x).sum(axis=0)", "(dy * x).mean(axis=0)"),
+             ("return dy * gain,", "return dy,"),
+             ("dy.sum(axis=0)", "dy[0]")],
+    "03.2": [("return (p - expected) / N", "return p - expected"),
+             ("expected = np.full((N, V), epsilon / V)", "expected = np.zeros((N, V))"),
+             ("np.exp(logits - logits.max(axis=1, keepdims=True))", "np.exp(logits)")],
+    "03.3": [("dx[:-1] += dy[1:] @ before.T", "pass"),  # forgets the second use
+             ("dx[:-1] += dy[1:] @ before.T", "dx[1:] += dy[:-1] @ before.T"),  # sends it the wrong way
+             ("x[:-1].T @ dy[1:]", "x.T @ dy")],
+    "03.4": [("1e-6 * np.abs(gradient).max() + 1e-14 * abs(f(x)) / h", "1e-4"),  # the same for small and large functions
+             ("u = rng.choice([-1.0, 1.0], size=x.shape)", "u = np.ones(x.shape)"),  # does not see two numbers exchanged
+             ("u = rng.choice([-1.0, 1.0], size=x.shape)", "u = np.eye(x.size)[0]"),  # looks at the first number only
+             ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
