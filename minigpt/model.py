@@ -82,8 +82,9 @@ class InstructGPT:
         messages = list(messages)
         limit = self.model.config.block_size
         ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
-        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > 2:  # a question and its answer
-            messages = messages[2:]
+        first = int(messages[0]["role"] == "system")  # which stays
+        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > first + 2:  # a question and its answer
+            del messages[first : first + 2]
             ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
         if len(ids) >= limit:
             raise ValueError(f"the message has {len(ids)} tokens with its template; the context is {limit}: shorten it")
