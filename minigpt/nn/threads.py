@@ -4,6 +4,7 @@ BLAS's own pool and ours would spin against each other while they wait, which co
 """
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import sys
@@ -61,6 +62,18 @@ def blas_threads(count):
         set_threads(before)
 
 
+@functools.cache
+def keep_freed_memory():
+    """Let glibc keep freed memory for the next array instead of handing it back to the system; elsewhere nothing happens.
+
+    Every step frees and asks for the same arrays, and a page handed back costs a fault and a zeroing: a quarter of a step.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+    if mallopt:
+        for option, value in ((-1, 2**31 - 1), (-3, 2**30), (-8, 1)):  # malloc.h: trim and mmap thresholds, arenas
+            mallopt(option, value)
+
+
 @contextlib.contextmanager
 def worker_pool(workers=0, shards=1):
     """Yields map(function, items) -> list, in the order of the items, on `workers` threads (0: one per core).
@@ -68,6 +81,7 @@ def worker_pool(workers=0, shards=1):
     Never more threads than shards. Where BLAS cannot be told to use one thread, one worker runs and BLAS threads itself.
     """
     workers = min(workers or cores(), shards)
+    keep_freed_memory()
     with contextlib.ExitStack() as stack:
         # also for one worker: with more threads BLAS may cut a sum elsewhere and round it differently
         if shards > 1 and not stack.enter_context(blas_threads(1)):
