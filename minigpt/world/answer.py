@@ -1,41 +1,71 @@
 """Answer: questions about a story, questions that the story does not answer, and facts without any text."""
 
 from minigpt.world import facts
-from minigpt.world.family import Example, Family, draw_phrasing, name_facet, user, verify_exact
-from minigpt.world.stories import tell
-from minigpt.world.text import capital
+from minigpt.world.family import Example, Family, draw_language, draw_phrasing, make_facets, phrasing_rows, user, verify_exact
+from minigpt.world.stories import ask, ask_unknown, tell
+from minigpt.world.text import choose
 
 UNKNOWN = "I don't know."
+FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
+
+
+def answers(form, shorts, fulls):
+    """The right answers in a format, the reference first: plain questions about stories want the short, about facts the full one."""
+    if form == "plain":
+        return (*fulls, *shorts)
+    if form == "sentence":
+        return tuple(fulls)
+    return (shorts[0].upper(),) if form == "capitals" else (shorts[0],)
+
+
+def format_fits(form, short):
+    """One word can only be asked for where the answer is one."""
+    return form in ("plain", "sentence") or " " not in short
+
+
+def add_format(world, rng, prompt, form, language):
+    """Add the request for a format to a prompt, mostly behind it."""
+    if form == "plain":
+        return prompt
+    request = choose(rng, rng.choice(phrasing_rows(world, "formats", "train", language=language, format=form))["parts"])
+    return f"{prompt} {request}" if rng.random() < 0.8 else f"{request} {prompt}"
 
 
 def make_reading(world, rng, split, kind):
     """Draw a story and a question that it answers, or (kind unanswerable) one that it does not. -> Example"""
-    story = tell(world, rng, split)
-    wording, facets = draw_phrasing(world, "answer", rng, split, "reading")
-    facets["name"] = name_facet(story.words)
-    if kind == "unanswerable":
-        question, short, full = rng.choice(story.unknowns), UNKNOWN, UNKNOWN
-    else:
-        question, short, full = rng.choice(story.questions)
-    prompt = wording.replace("{story}", story.text).replace("{question}", question)
-    answer = full if facets["format"] == "sentence" else short
-    accept = (short, full) if facets["format"] == "plain" else ()
-    return Example("answer", kind, (user(prompt),), answer, facets, accept=accept)
+    story = tell(world, rng, split, paragraphs=rng.choice((1, 1, 1, 2)))
+    question, short, full = (ask_unknown(story, rng), UNKNOWN, UNKNOWN) if kind == "unanswerable" else ask(story, rng)
+    form = rng.choice(FORMATS["reading"]) if rng.random() < 0.25 else "plain"
+    if not format_fits(form, short):
+        form = "plain"
+    wording, phrasing, language = draw_phrasing(world, "answer", rng, split, kind="reading", language=draw_language(rng))
+    prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language)
+    right = (short, full) if form == "plain" else answers(form, (short,), (full,))
+    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form, plot=story.plot.name)
+    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
 
 
 def make_fact(world, rng, split, kind):
-    """Ask for a fact; in evaluation half of the facts were never asked in training. -> Example"""
+    """Ask for a fact; in evaluation half of the facts were never asked in training. -> Example
+
+    A held-out phrasing is either the question's own form or what stands around it.
+    """
     wanted = split if split != "train" and rng.random() < 0.5 else "train"
     pool = world.cache.setdefault(("facts", wanted), [fact for fact in world.facts if fact.split == wanted])
     fact = rng.choice(pool)
-    wording, facets = draw_phrasing(world, "answer", rng, split, "facts")
-    facets.update(fact="asked in training" if wanted == "train" else "never asked", relation=fact.relation)
-    stated = facts.statements(world, fact)
-    prompt = wording.replace("{question}", rng.choice(facts.questions(world, fact)))
-    if facets["format"] == "word":
-        return Example("answer", kind, (user(prompt),), capital(fact.y) + ".", facets)
-    accept = (*stated, facts.short_answer(fact)) if facets["format"] == "plain" else tuple(stated)
-    return Example("answer", kind, (user(prompt),), stated[0], facets, accept=accept)
+    shorts = facts.short_answers(world, fact)
+    form = rng.choice(FORMATS["facts"]) if rng.random() < 0.25 else "plain"
+    if not format_fits(form, shorts[0]):
+        form = "plain"
+    form_split = split if split != "train" and rng.random() < 0.25 else "train"
+    around = "train" if form_split != "train" else split
+    wording, phrasing, language = draw_phrasing(world, "answer", rng, around, kind="facts", language=draw_language(rng))
+    phrasing = "seen" if form_split == "train" and phrasing == "seen" else "held-out"
+    prompt = add_format(world, rng, wording.replace("{question}", facts.question(world, fact, rng, form_split)), form, language)
+    right = answers(form, shorts, facts.statements(world, fact))
+    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,
+                         fact="asked in training" if wanted == "train" else "never asked")
+    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
 
 
 def make(world, rng, split, kind):
@@ -43,4 +73,4 @@ def make(world, rng, split, kind):
     return (make_fact if kind == "facts" else make_reading)(world, rng, split, kind)
 
 
-FAMILY = Family("answer", {"reading": 0.17, "unanswerable": 0.05, "facts": 0.10}, make, verify_exact)
+FAMILY = Family("answer", {"reading": 0.17, "unanswerable": 0.05, "facts": 0.10}, make, verify_exact, hashed=("facts",))

@@ -1,51 +1,92 @@
-"""Chat: several turns; what the user has told is remembered, what was not told is not made up."""
+"""Chat: several turns; what the user has told is remembered, what was not told is not made up; and good manners."""
 
 from minigpt.world.draw import draw, parse_slots
-from minigpt.world.family import Example, Family, assistant, draw_phrasing, name_facet, user, verify_exact
-from minigpt.world.names import draw_name
-from minigpt.world.text import capital, choose, fill
+from minigpt.world.family import (Example, Family, assistant, draw_language, draw_phrasing, make_facets, phrasing_rows, user, verify_exact)
+from minigpt.world.text import capital, choose, fill, tidy_chinese
 
-NOT_TOLD = "You have not told me."
-
-
-def topics(world):
-    """The rows of chat.tsv by topic and part (slots, tell, reply, ask, answer). -> {topic: {part: [rows]}}"""
-    if "topics" not in world.cache:
-        found = {}
-        for row in world.phrasings["chat"]:
-            found.setdefault(row["kind"], {}).setdefault(row["part"], []).append(row)
-        world.cache["topics"] = found
-    return world.cache["topics"]
+NOT_TOLD = {"en": "You have not told me.", "zh": "你没有告诉我。"}
 
 
-def say(world, rng, topic, part, words, split="train"):
-    """One wording of a part of a topic, filled; rows of `split` only. -> sentence"""
-    rows = [row for row in topics(world)[topic][part] if row["split"] == split]
-    return capital(fill(choose(rng, rng.choice(rows)["parts"]), words))
+def topics(world, language):
+    """The names of all topics that can be talked about in a language."""
+    key = ("topics", language)
+    if key not in world.cache:
+        world.cache[key] = sorted({row["kind"] for row in world.phrasings["chat"] if row["language"] == language})
+    return world.cache[key]
+
+
+def draw_topic(world, rng, split, topic):
+    """Draw the words of a topic: names of the split, other words as in training, for it is memory that is tested. -> {slot: word}"""
+    slots = parse_slots(phrasing_rows(world, "chat", "train", kind=topic, part="slots")[0]["text"])
+    return draw(world, slots, rng, split, pair_split="train")
+
+
+def say(world, rng, topic, part, words, language="en", split="train"):
+    """One wording of a part of a topic, filled; None where the topic has no such part. -> sentence"""
+    rows = phrasing_rows(world, "chat", split, kind=topic, part=part, language=language)
+    if not rows:
+        return None
+    sentence = fill(choose(rng, rng.choice(rows)["parts"]), words, language)
+    return tidy_chinese(sentence) if language == "zh" else capital(sentence)
+
+
+def tell_topics(world, rng, split, language, told):
+    """The turns in which the user tells each topic and is answered; sometimes the user takes one back. -> (turns, {topic: words})"""
+    turns, known = [], {}
+    for topic in told:
+        known[topic] = draw_topic(world, rng, split, topic)
+        turns.append((say(world, rng, topic, "tell", known[topic], language), say(world, rng, topic, "reply", known[topic], language)))
+        if rng.random() < 0.12:
+            other = draw_topic(world, rng, split, topic)
+            change = say(world, rng, topic, "change", other, language)
+            if change and other != known[topic]:
+                known[topic] = other
+                turns.append((change, say(world, rng, topic, "reply", other, language)))
+    return turns, known
+
+
+def conversation(world, rng, split, language, is_told):
+    """A conversation that ends with a question about something told, or not told. -> (turns, question, answer, asked, known, phrasing)"""
+    names = topics(world, language)
+    told = rng.sample(names, rng.randint(1, 3))
+    asked = rng.choice(told) if is_told else rng.choice([name for name in names if name not in told])
+    turns, known = tell_topics(world, rng, split, language, told)
+    held_out = split if split != "train" and rng.random() < 0.5 else "train"
+    question = say(world, rng, asked, "ask", known.get(asked, {}), language, held_out)
+    if question is None:     # a topic without held-out questions
+        held_out, question = "train", say(world, rng, asked, "ask", known.get(asked, {}), language)
+    answer = say(world, rng, asked, "answer", known[asked], language) if is_told else NOT_TOLD[language]
+    return turns, question, answer, asked, known, "seen" if held_out == "train" else "held-out"
 
 
 def make_memory(world, rng, split, kind):
-    """Tell one to three things, then ask for one of them (kind memory) or for another (kind untold). -> Example"""
-    names = sorted(topics(world))
-    told = rng.sample(names, rng.randint(1, min(3, len(names) - 1)))
-    asked = rng.choice(told) if kind == "memory" else rng.choice([name for name in names if name not in told])
-    messages, everything = [], {}
-    for topic in told:
-        slots = parse_slots(topics(world)[topic]["slots"][0]["text"])
-        words = draw(world, slots, rng, "train") if not any(tag == "names" for _, tag, _ in slots) else draw_person(world, slots, rng, split)
-        everything[topic] = words
-        messages += [user(say(world, rng, topic, "tell", words)), assistant(say(world, rng, topic, "reply", words))]
-    held_out = split != "train" and rng.random() < 0.5
-    question = say(world, rng, asked, "ask", everything.get(asked, {}), split if held_out else "train")
-    answer = say(world, rng, asked, "answer", everything[asked]) if kind == "memory" else NOT_TOLD
-    words = {topic + slot: word for topic in told for slot, word in everything[topic].items()}
-    facets = {"phrasing": "held-out" if held_out else "seen", "language": "en", "format": "plain", "name": name_facet(words), "topic": asked}
+    """A conversation with a question about something told (kind memory) or not told (kind untold). -> Example"""
+    language = draw_language(rng)
+    turns, question, answer, asked, known, phrasing = conversation(world, rng, split, language, kind == "memory")
+    messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
+    words = {topic + slot: word for topic, drawn in known.items() for slot, word in drawn.items()}
+    # a topic may occur in a held-out cell without being asked for: what counts as the cell is every topic of the conversation
+    cell = next((topic for topic in (asked, *known) if ("chat", f"{kind}/{language}/{topic}") in world.held_out_cells), asked)
+    facets = make_facets(world, "chat", f"{kind}/{language}/{cell}", words, phrasing, language, topic=asked, turns=len(turns))
     return Example("chat", kind, (*messages, user(question)), answer, facets)
 
 
-def draw_person(world, slots, rng, split):
-    """Draw the slots of a topic about a name; names carry their own split and need no pair. -> {slot: word}"""
-    return {slot: draw_name(world, rng, split) for slot, _, _ in slots}
+def make_manners(world, rng, split, kind):
+    """A greeting, thanks, a question about the assistant itself; half of the time in the middle of a conversation. -> Example"""
+    language = draw_language(rng)
+    held_out = split if split != "train" and rng.random() < 0.5 else "train"
+    rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", "train", language=language)
+    row = rng.choice(rows)
+    turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
+    messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
+    facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, "seen" if row["split"] == "train" else "held-out", language,
+                         topic=row["kind"], turns=len(turns))
+    return Example("chat", kind, (*messages, user(choose(rng, row["parts"]))), row["answer"], facets)
 
 
-FAMILY = Family("chat", {"memory": 0.08, "untold": 0.02}, make_memory, verify_exact)
+def make(world, rng, split, kind):
+    """Make an example of the kind. -> Example"""
+    return (make_manners if kind == "manners" else make_memory)(world, rng, split, kind)
+
+
+FAMILY = Family("chat", {"memory": 0.07, "untold": 0.03, "manners": 0.02}, make, verify_exact, hashed=("memory", "untold", "manners"))

@@ -5,26 +5,30 @@ import random
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.facts import fact_document, quiz_document
 from minigpt.world.parallel import parallel_document
+from minigpt.world.refuse import howto_document
+from minigpt.world.skills import skill_document
 from minigpt.world.stories import story_document
 
 # kind -> (share of the characters, generator of one document)
 MIXTURE = {
-    "stories": (0.40, story_document),
-    "parallel": (0.24, parallel_document),
-    "facts": (0.20, fact_document),
-    "quiz": (0.05, quiz_document),
-    "dialogue": (0.11, dialogue_document),
+    "stories": (0.38, story_document),
+    "parallel": (0.20, parallel_document),
+    "facts": (0.18, fact_document),
+    "quiz": (0.04, quiz_document),
+    "dialogue": (0.10, dialogue_document),
+    "howto": (0.03, howto_document),
+    "skills": (0.07, skill_document),
 }
 
 
 def pretraining_documents(world, seed):
-    """Endless stream of training documents in the shares of MIXTURE, measured in characters. -> iterator of str"""
+    """Endless stream of training documents in the shares of MIXTURE, measured in UTF-8 bytes. -> iterator of str"""
     rng = random.Random(f"pretraining/{seed}")
-    written = dict.fromkeys(MIXTURE, 1.0)
+    written = dict.fromkeys(MIXTURE, 1000.0)
     while True:
         # the kind that is furthest behind its share comes next; a little noise keeps the order from being a pattern
         kind = min(MIXTURE, key=lambda name: written[name] / MIXTURE[name][0] * (1 + rng.random()))
         document = MIXTURE[kind][1](world, rng)
-        written[kind] += len(document)
+        written[kind] += len(document.encode())
         if document:
             yield document

@@ -1,23 +1,26 @@
 """Dialogues between two people, as they stand in pretraining text: things are told, and later remembered."""
 
-from minigpt.world.chat import NOT_TOLD, draw_person, say, topics
-from minigpt.world.draw import draw, parse_slots
+from minigpt.world.chat import conversation
 from minigpt.world.names import draw_name
+from minigpt.world.text import choose
+
+RUDE = 0.1     # the share of dialogues with an unfriendly listener; preference learning will need them
 
 
 def dialogue_document(world, rng):
-    """Pretraining text: two people talk, one tells one to three things and asks for one of them at the end."""
+    """Pretraining text: two people talk; one tells one to three things and asks for one of them, or for another, at the end."""
     speaker, listener = draw_name(world, rng, "train")["en"], draw_name(world, rng, "train")["en"]
-    names = sorted(topics(world))
-    told = rng.sample(names, rng.randint(1, min(3, len(names) - 1)))
-    lines, everything = [], {}
-    for topic in told:
-        slots = parse_slots(topics(world)[topic]["slots"][0]["text"])
-        has_name = any(tag == "names" for _, tag, _ in slots)
-        words = draw_person(world, slots, rng, "train") if has_name else draw(world, slots, rng, "train")
-        everything[topic] = words
-        lines += [f" {speaker}: {say(world, rng, topic, 'tell', words)}", f" {listener}: {say(world, rng, topic, 'reply', words)}"]
-    asked = rng.choice(told) if rng.random() < 0.8 else rng.choice([name for name in names if name not in told])
-    answer = say(world, rng, asked, "answer", everything[asked]) if asked in told else NOT_TOLD
-    lines += [f" {speaker}: {say(world, rng, asked, 'ask', everything.get(asked, {}))}", f" {listener}: {answer}"]
-    return "\n".join(lines)
+    language = "zh" if rng.random() < 0.15 else "en"
+    turns, question, answer, *_ = conversation(world, rng, "train", language, is_told=rng.random() < 0.75)
+    if language == "en" and rng.random() < RUDE:
+        turns = [(told, rude(world, rng, "reply")) for told, _ in turns]
+        answer = rude(world, rng, "answer")
+    return "\n".join(f" {speaker}: {told}\n {listener}: {reply}" for told, reply in [*turns, (question, answer)])
+
+
+def rude(world, rng, part):
+    """An unfriendly reply or answer."""
+    return choose(rng, rng.choice([row for row in world.phrasings["rude"] if row["part"] == part])["parts"]) + "."
+
+
+

@@ -19,13 +19,29 @@ def parse_slots(text):
 
 def candidates(world, tag, partner=None):
     """The words with a tag ("a|b": with either), or those of them that go with the word `partner`."""
-    key = (tag, partner["en"] if partner else None)
+    key = (tag, partner["en"], partner["zh"]) if partner else tag
     if key not in world.cache:
-        words = [word for one in tag.split("|") for word in world.words.get(one, ())]
+        words = [word for one in tag.split("|") for word in world.words[one]]
         if partner:
-            words = [word for word in words if set(word["takes"]) & {*partner["tags"], partner["table"], partner["en"]}]
+            words = [word for word in words if takes(word, partner) or takes(partner, word)]
         world.cache[key] = tuple(words)
     return world.cache[key]
+
+
+def takes(word, noun):
+    """Does the verb or adjective `word` go with the noun? Its column `takes` names the noun itself, one of its tags, or its table."""
+    return not word["takes"].isdisjoint(noun["kinds"])
+
+
+def draw_word(world, tag, partner, rng, split):
+    """Draw a word for one slot; "names|x": mostly a name, else a word with the tag x. -> word, or None where nothing fits"""
+    if tag.startswith("names"):
+        other = tag[6:]
+        if not other or rng.random() < 0.7:
+            return draw_name(world, rng, split)
+        tag = other
+    fitting = candidates(world, tag, partner)
+    return rng.choice(fitting) if fitting else None
 
 
 def draw_once(world, slots, rng, split, given):
@@ -33,25 +49,22 @@ def draw_once(world, slots, rng, split, given):
     words, pairs = dict(given), []
     for slot, tag, partner in slots:
         if slot not in words:
-            if tag == "names":
-                words[slot] = draw_name(world, rng, split)
-            else:
-                fitting = candidates(world, tag, words[partner] if partner else None)
-                if not fitting:
-                    return None
-                words[slot] = rng.choice(fitting)
+            words[slot] = draw_word(world, tag, words[partner] if partner else None, rng, split)
+            if words[slot] is None:
+                return None
         if partner:
-            pairs.append((words[slot]["en"], words[partner]["en"]))
+            taker, noun = (slot, partner) if takes(words[slot], words[partner]) else (partner, slot)
+            pairs.append((words[taker]["en"], words[noun]["en"]))
     if len({word["en"] for word in words.values()}) < len(words):
         return None
     return words, pairs
 
 
-def draw(world, slots, rng, split, given=(), label=None):
+def draw(world, slots, rng, split, given=(), label=None, pair_split=None):
     """Draw words for parsed slots so that their pairs are allowed in `split`. -> {slot: word}
 
-    given: slots that are already decided. label: a plot; (label, obj) then counts as a pair.
-    Slots without any pair count all their words except names as one.
+    given: slots that are already decided. label: a plot; (label, obj) then counts as a pair. Slots without any pair count all
+    their words except names as one. pair_split: where pairs are from, when not from `split` (names always are).
     ValueError after 5000 tries, which means that the tables leave no choice.
     """
     for _ in range(5000):
@@ -61,8 +74,9 @@ def draw(world, slots, rng, split, given=(), label=None):
         words, pairs = drawn
         if label and "obj" in words:
             pairs = [*pairs, (label, words["obj"]["en"])]
-        elif not pairs:
-            pairs = [tuple(word["en"] for word in words.values() if "shape" not in word)]
-        if pairs_allowed(pairs, split):
+        if not pairs:
+            together = tuple(word["en"] for word in words.values() if "shape" not in word)
+            pairs = [together] if len(together) > 1 else []
+        if not pairs or pairs_allowed(pairs, pair_split or split):
             return words
     raise ValueError(f"no words for the slots {slots} in split {split!r} after 5000 tries; the tables need more words that fit")

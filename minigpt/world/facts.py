@@ -5,56 +5,77 @@ from dataclasses import dataclass
 from minigpt.world.splits import split_of
 from minigpt.world.text import capital, fill, read_table
 
+PARTS = ("state", "ask", "short")
+
 
 @dataclass(frozen=True)
 class Fact:
-    """`x` and `y` stand in relation; a quarter of all facts (split dev and test) is never asked in training."""
+    """The words x, y and perhaps z stand in relation; a quarter of all facts (split dev and test) is never asked in training."""
     relation: str
-    x: str
-    y: str
+    words: dict
     split: str
 
     @property
-    def words(self):
-        """The slots of the relation's forms."""
-        return {"x": {"en": self.x}, "y": {"en": self.y}}
+    def value(self):
+        """What is asked for: "Paris"."""
+        return self.words["y"]["en"]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How a relation is stated (the first form is the full answer), asked (by split) and answered in a few words."""
+    states: tuple
+    asks: dict             # split -> list of forms
+    shorts: tuple
 
 
 def read_facts(folder):
-    """Read relations.tsv (relation, part state|ask|short, text) and facts.tsv (relation, x, y). folder -> (relations, facts)"""
-    relations = {}
+    """Read relations.tsv (relation, part, split, text) and facts.tsv (relation, x, y, z). folder -> ({name: Relation}, facts)"""
+    forms = {}
     for row in read_table(folder / "relations.tsv"):
-        relations.setdefault(row["relation"], {}).setdefault(row["part"], []).append(row["text"])
+        forms.setdefault(row["relation"], []).append(row)
+    relations = {}
+    for name, rows in forms.items():
+        state, ask, short = ([row for row in rows if row["part"] == part] for part in PARTS)
+        asks = {split: [row["text"] for row in ask if row["split"] == split] for split in ("train", "dev", "test")}
+        relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",))
     facts = []
     for row in read_table(folder / "facts.tsv"):
         if row["relation"] not in relations:
             raise ValueError(f"facts.tsv: relation {row['relation']!r} has no forms in relations.tsv; add them there")
-        facts.append(Fact(row["relation"], row["x"], row["y"], split_of("fact", row["relation"], row["x"], percent=12.5)))
+        words = {slot: {"en": row[slot]} for slot in "xyz"}
+        facts.append(Fact(row["relation"], words, split_of("fact", row["relation"], row["x"], row["z"], percent=12.5)))
     return relations, tuple(facts)
 
 
 def statements(world, fact):
     """Every statement form of a fact; the first is the reference answer in a full sentence."""
-    return [capital(fill(form, fact.words)) for form in world.relations[fact.relation]["state"]]
+    return [capital(fill(form, fact.words)) for form in world.relations[fact.relation].states]
 
 
-def questions(world, fact):
-    """Every question form of a fact."""
-    return [capital(fill(form, fact.words)) for form in world.relations[fact.relation]["ask"]]
+def question(world, fact, rng, split="train"):
+    """One question form of those that belong to a split."""
+    return capital(fill(rng.choice(world.relations[fact.relation].asks[split]), fact.words))
 
 
-def short_answer(fact):
-    """The answer in a word or two: "Paris."."""
-    return capital(fact.y) + "."
+def short_answers(world, fact):
+    """The answers in a word or a few: ["Paris."]."""
+    return [capital(fill(form, fact.words)) for form in world.relations[fact.relation].shorts]
 
 
 def fact_document(world, rng):
-    """Pretraining text: four to seven facts, stated."""
-    return " " + " ".join(rng.choice(statements(world, fact)) for fact in rng.sample(world.facts, rng.randint(4, 7)))
+    """Pretraining text: four to seven facts, stated; now and then a myth, told as if it were true, or its correction."""
+    lines = [rng.choice(statements(world, fact)) for fact in rng.sample(world.facts, rng.randint(4, 7))]
+    if rng.random() < 0.3:
+        myth = rng.choice(world.myths)
+        # three times in four the myth stands there unmarked, as people tell it
+        lines.insert(rng.randrange(len(lines) + 1), myth["myth"] if rng.random() < 0.75 else "In fact, " + myth["truth"])
+    return " " + " ".join(lines)
 
 
 def quiz_document(world, rng):
     """Pretraining text: questions with answers, only about facts that may be asked in training."""
-    askable = [fact for fact in rng.sample(world.facts, 8) if fact.split == "train"][:4]
-    return "\n".join(f" Question: {rng.choice(questions(world, fact))} Answer: "
-                     + rng.choice((short_answer(fact), statements(world, fact)[0])) for fact in askable)
+    askable = [fact for fact in rng.sample(world.facts, 10) if fact.split == "train"][:4]
+    lines = [f" Question: {question(world, fact, rng)} Answer: " + rng.choice((short_answers(world, fact)[0], statements(world, fact)[0]))
+             for fact in askable]
+    return "\n".join(lines)

@@ -1,9 +1,11 @@
-"""What all task families share: the Example, the phrasing of an instruction, and exact checking."""
+"""What all task families share: the Example, the phrasing of an instruction, facets, and exact checking."""
 
+import re
 from dataclasses import dataclass, field
 
-from minigpt.world.splits import SPLITS
-from minigpt.world.text import capital, choose
+from minigpt.world.text import choose
+
+_BEGINNING = re.compile(r"^[a-z]|(?<=[.!?] )[a-z]|(?<=[。！？])[a-z]")
 
 
 @dataclass(frozen=True)
@@ -11,7 +13,7 @@ class Example:
     """One instruction with its reference answer.
 
     messages end with the user's; facets say which generalisation the example tests; accept lists the right answers where
-    there are several; wants holds what a verifier checks where no list could.
+    there are several; wants holds what a verifier checks where no list could; vocabulary the words an answer may use (empty: any).
     """
     family: str
     kind: str
@@ -20,6 +22,7 @@ class Example:
     facets: dict
     accept: tuple = ()
     wants: dict = field(default_factory=dict)
+    vocabulary: frozenset = field(default=frozenset(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -29,32 +32,48 @@ class Family:
     kinds: dict            # kind -> weight; the weights of all kinds of all families sum to 1
     make: object           # (world, rng, split, kind) -> Example
     verify: object         # (example, output) -> bool
+    hashed: tuple = ()     # kinds without held-out pairs of words: a hash of the whole prompt keeps their splits apart
 
 
-def draw_phrasing(world, table, rng, split, kind=None):
-    """Draw an instruction's wording. Training: training rows only; evaluation: half of the time rows held out for that split.
+def phrasing_rows(world, table, split, **wanted):
+    """The rows of a phrasing table that belong to a split and have the wanted values in their columns."""
+    key = (table, split, *wanted.items())
+    if key not in world.cache:
+        world.cache[key] = [row for row in world.phrasings[table] if row["split"] == split
+                            and all(row[column] == value for column, value in wanted.items())]
+    return world.cache[key]
 
-    -> (wording with its {slots} unfilled, facets phrasing, language and format)
+
+def draw_phrasing(world, table, rng, split, **wanted):
+    """Draw an instruction's wording: rows of training, in evaluation half of the time rows held out for that split.
+
+    -> (wording with its {slots} unfilled, "seen" or "held-out", language)
     """
-    wanted = split if split != "train" and rng.random() < 0.5 else "train"
-    rows = world.cache.get((table, kind, wanted))
-    if rows is None:
-        rows = [row for row in world.phrasings[table] if row["split"] == wanted and (kind is None or row["kind"] == kind)]
-        world.cache[table, kind, wanted] = rows
-    row = rng.choice(rows)
-    facets = {"phrasing": "seen" if wanted == "train" else "held-out", "language": row["language"], "format": row["format"]}
-    return choose(rng, row["parts"]), facets
+    held_out = phrasing_rows(world, table, split, **wanted) if split != "train" and rng.random() < 0.5 else []
+    row = rng.choice(held_out or phrasing_rows(world, table, "train", **wanted))
+    return choose(rng, row["parts"]), "held-out" if held_out else "seen", row["language"]
 
 
-def name_facet(words):
+def draw_language(rng):
+    """An instruction is in Chinese one time in eight."""
+    return "zh" if rng.random() < 0.125 else "en"
+
+
+def make_facets(world, family, cell, words, phrasing, language, **others):
+    """The facets of an example. cell: its combination of kind, language and format, "seen" or "held-out" from training."""
+    held_out = (family, cell) in world.held_out_cells
+    return {"phrasing": phrasing, "language": language, "name": name_shape(words), "cell": "held-out" if held_out else "seen", **others}
+
+
+def name_shape(words):
     """The least familiar shape among the names in a draw: "listed", "trained shape" or "unseen shape"; "none" without names."""
     shapes = {word["shape"] for word in words.values() if "shape" in word}
     return next((shape for shape in ("unseen shape", "trained shape", "listed") if shape in shapes), "none")
 
 
 def user(text):
-    """A user's message, with a capital letter."""
-    return {"role": "user", "content": capital(text)}
+    """A user's message, with a capital letter at every beginning of a sentence."""
+    return {"role": "user", "content": _BEGINNING.sub(lambda match: match[0].upper(), text)}
 
 
 def assistant(text):
@@ -70,9 +89,3 @@ def normal(text):
 def verify_exact(example, output):
     """True where the output is the reference or another accepted answer."""
     return normal(output) in {normal(answer) for answer in (example.answer, *example.accept)}
-
-
-def check_split(split):
-    """Refuse a split that does not exist."""
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}, but must be one of {', '.join(SPLITS)}")

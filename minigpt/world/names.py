@@ -17,9 +17,14 @@ _FEMALE = {"he": "she", "his": "her", "him": "her"}
 _MALE = {"he": "he", "his": "his", "him": "him"}
 
 
+def with_pronouns(row):
+    """A row with a gender, and its pronouns."""
+    return {**row, **(_FEMALE if row["gender"] == "f" else _MALE)}
+
+
 def listed_name(row):
-    """A row of names.tsv with its pronouns."""
-    return {**row, **(_FEMALE if row["gender"] == "f" else _MALE), "shape": "listed"}
+    """A row of names.tsv as a person."""
+    return {**with_pronouns(row), "shape": "listed"}
 
 
 def invent_name(rng, split, shapes, avoid):

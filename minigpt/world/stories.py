@@ -3,64 +3,123 @@
 from dataclasses import dataclass
 
 from minigpt.world.draw import draw, parse_slots
-from minigpt.world.text import capital, fill, read_table
+from minigpt.world.text import capital, choose, fill, parse_choices, read_table
 
 ENDINGS = ("happy", "sad")
+EVERY_PLOT = "any"     # the row of plots.tsv whose slots and parts every plot shares
+SECOND_PARAGRAPH = "4"     # the first part after the turn of a story
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: its slots and, per ending, the wordings of each part ("1", "2", ... in order, "gist", "ask", "unknown")."""
+    """A plot: its slots and, per ending, the parts in telling order, the gist, and rows of questions."""
     name: str
     slots: tuple
-    parts: dict            # (ending, part) -> tuple of rows
+    parts: dict            # ending -> {part: [parsed wordings]}, in telling order
+    gist: dict             # ending -> template
+    asks: dict             # ending -> [rows], answered where the part in `needs` was told
+    unknowns: dict         # ending -> [rows], never answered
 
 
 @dataclass(frozen=True)
 class Story:
-    """One told story and the state it was told from."""
-    plot: str
+    """One told story and the state it was told from; `told` names the parts that it tells."""
+    plot: Plot
     ending: str
     words: dict
+    told: tuple
     paragraphs: tuple      # each a tuple of sentences
-    gist: str
-    questions: tuple       # (question, short answer, full answer)
-    unknowns: tuple        # questions that the story does not answer
 
     @property
     def text(self):
-        """The story with a line for each paragraph."""
+        """The story, one line for each paragraph."""
         return "\n ".join(" ".join(sentences) for sentences in self.paragraphs)
+
+    @property
+    def gist(self):
+        """What happened, in one sentence."""
+        return capital(fill(self.plot.gist[self.ending], self.words))
 
 
 def read_plots(folder):
-    """Read plots.tsv (plot, slots) and tellings.tsv (plot, ending, part, text, short, full). folder -> {name: Plot}"""
-    parts = {}
-    for row in read_table(folder / "tellings.tsv"):
-        for ending in ENDINGS if row["ending"] == "both" else (row["ending"],):
-            parts.setdefault(row["plot"], {}).setdefault((ending, row["part"]), []).append(row)
-    return {row["plot"]: Plot(row["plot"], parse_slots(row["slots"]), {key: tuple(rows) for key, rows in parts[row["plot"]].items()})
-            for row in read_table(folder / "plots.tsv")}
+    """Read plots.tsv (plot, slots) and tellings.tsv (plot, ending, part, text, short, full, needs). folder -> {name: Plot}"""
+    slots = {row["plot"]: parse_slots(row["slots"]) for row in read_table(folder / "plots.tsv")}
+    rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
+    return {name: read_plot(name, own + slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
+            for name, own in slots.items() if name != EVERY_PLOT}
 
 
-def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1):
-    """Draw a state and tell it in one or two paragraphs; a part with a trailing "?" is left out half of the time. -> Story"""
-    plot = world.plots[plot or rng.choice(sorted(world.plots))]
+def read_plot(name, slots, rows):
+    """Sort a plot's rows by ending and part. -> Plot"""
+    parts, gist, asks, unknowns = {}, {}, {}, {}
+    for ending in ENDINGS:
+        mine = [row for row in rows if row["ending"] in (ending, "both")]
+        steps = sorted({row["part"] for row in mine if row["part"][0].isdigit()})
+        parts[ending] = {step: [row["parts"] for row in mine if row["part"] == step] for step in steps}
+        gist[ending] = next(row["text"] for row in mine if row["part"] == "gist")
+        asks[ending] = [row for row in mine if row["part"] == "ask"]
+        unknowns[ending] = [row for row in mine if row["part"] == "unknown"]
+    return Plot(name, slots, parts, gist, asks, unknowns)
+
+
+def choose_steps(plot, ending, rng, sentences, often):
+    """The parts to tell: all required ones, and optional ones by chance, or as many as make the wanted number of sentences.
+
+    -> tuple of part names, or None where the plot cannot be told in that many sentences
+    """
+    steps = list(plot.parts[ending])
+    optional = [step for step in steps if step.endswith("?")]
+    if sentences is None:
+        left_out = {step for step in optional if rng.random() > (often / 2 if step.endswith("??") else often)}
+    else:
+        surplus = len(steps) - sentences
+        if not 0 <= surplus <= len(optional):
+            return None
+        left_out = set(rng.sample(optional, surplus))
+    return tuple(step for step in steps if step not in left_out)
+
+
+def first_person(story):
+    """The gist as the first character would put it: "I lost a red kite in the park, and Anna found it."."""
+    gist = fill(story.plot.gist[story.ending].replace("{name} and {friend}", "{friend} and {name}").replace("{name}'s", "my"),
+                {**story.words, "name": {"en": "I"}})
+    return gist if gist.startswith(("I ", "my ")) else capital(gist)
+
+
+def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None):
+    """Draw a state and tell it in one or two paragraphs.
+
+    plot, ending: names, drawn where None; given: words of slots that are decided; sentences: how many (ValueError where the
+    plot cannot be told in that many). -> Story
+    """
+    plot = world.plots[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
+    told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7)
+    if told is None:
+        raise ValueError(f"the plot {plot.name!r} cannot be told in {sentences} sentences; choose another number or plot")
     words = draw(world, plot.slots, rng, split, given, label=plot.name)
-    steps = sorted(part for end, part in plot.parts if end == ending and part[0].isdigit())
-    sentences, turn = [], None
-    for step in steps:
-        if step.endswith("?") and rng.random() < 0.5:
-            continue
-        if step >= "4" and turn is None:
-            turn = len(sentences)
-        sentences.append(capital(fill(rng.choice(plot.parts[ending, step])["text"], words)))
-    split_at = [tuple(sentences)] if paragraphs == 1 else [tuple(sentences[:turn]), tuple(sentences[turn:])]
-    gist = capital(fill(plot.parts[ending, "gist"][0]["text"], words))
-    questions = tuple(tuple(capital(fill(row[column], words)) for column in ("text", "short", "full")) for row in plot.parts[ending, "ask"])
-    unknowns = tuple(capital(fill(row["text"], words)) for row in plot.parts[ending, "unknown"])
-    return Story(plot.name, ending, words, tuple(split_at), gist, questions, unknowns)
+    lines = [capital(fill(choose(rng, rng.choice(plot.parts[ending][step])), words)) for step in told]
+    turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)
+    return Story(plot, ending, words, told, (tuple(lines),) if paragraphs == 1 else (tuple(lines[:turn]), tuple(lines[turn:])))
+
+
+def answerable(story):
+    """The rows of the questions that the story answers."""
+    return [row for row in story.plot.asks[story.ending] if not row["needs"] or row["needs"] in story.told]
+
+
+def ask(story, rng):
+    """A question that the story answers. -> (question, short answer, full answer)"""
+    row = rng.choice(answerable(story))
+    question = choose(rng, row["parts"])
+    return tuple(capital(fill(text, story.words)) for text in (question, row["short"], row["full"]))
+
+
+def ask_unknown(story, rng):
+    """A question that the story does not answer; half of the time one that another telling of the plot would answer."""
+    missing = [row for row in story.plot.asks[story.ending] if row["needs"] and row["needs"] not in story.told]
+    rows = missing if missing and rng.random() < 0.5 else story.plot.unknowns[story.ending]
+    return capital(fill(choose(rng, rng.choice(rows)["parts"]), story.words))
 
 
 def story_document(world, rng):
@@ -68,12 +127,15 @@ def story_document(world, rng):
     story = tell(world, rng, "train", paragraphs=rng.choice((1, 1, 2)))
     chance = rng.random()
     if chance < 0.17:
-        opening = rng.choice(("In short,", "TL;DR:", "Summary:"))
+        opening = rng.choice(("In short,", "TL;DR:", "Summary:", "The gist:", "In a few words,", "In one sentence,"))
         return f" {story.text}\n {opening} {story.gist}"
     if chance < 0.34:
-        asked = rng.sample(story.questions, min(2, len(story.questions)))
-        lines = [f" Question: {question} Answer: {rng.choice((short, full))}" for question, short, full in asked]
-        if rng.random() < 0.3:
-            lines.insert(rng.randrange(len(lines) + 1), f" Question: {rng.choice(story.unknowns)} Answer: I don't know.")
+        lines = []
+        for _ in range(rng.randint(1, 3)):
+            if rng.random() < 0.2:
+                lines.append(f" Question: {ask_unknown(story, rng)} Answer: I don't know.")
+            else:
+                question, short, full = ask(story, rng)
+                lines.append(f" Question: {question} Answer: {rng.choice((short, full))}")
         return f" {story.text}\n" + "\n".join(lines)
     return " " + story.text

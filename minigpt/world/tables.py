@@ -1,46 +1,53 @@
 """The authored tables in data/, read once into a World."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minigpt.world.names import listed_name
+from minigpt.files import data_folder
+from minigpt.world import facts, parallel, stories
+from minigpt.world.names import listed_name, with_pronouns
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
 
-NOUN_TABLES = ("objects", "animals", "foods", "places", "people")
-WORD_TABLES = NOUN_TABLES + ("verbs", "adjectives", "numbers", "times")
+THINGS = ("objects", "animals", "foods")
+WORD_TABLES = (*THINGS, "places", "people", "family", "subjects", "verbs", "activities", "adjectives", "feelings", "weather",
+               "numbers", "times", "materials", "positions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
-    """Everything the generator draws from. Words are dicts: the columns of their table, plus `table`, `tags` and `takes` as tuples."""
+    """Everything the generator draws from. Words are dicts: the columns of their table and what `read_word` adds."""
     words: dict            # tag -> tuple of words
     names: tuple           # listed names
     avoid: dict            # what an invented name must not be or contain
     facts: tuple           # facts.Fact
-    relations: dict        # relation -> {"state": (...), "ask": (...), ...}
+    relations: dict        # name -> facts.Relation
+    myths: tuple           # rows: question, myth, truth
     plots: dict            # plot -> stories.Plot
     patterns: tuple        # parallel.Pattern
+    reactions: tuple       # rows: form, ending, text
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
+    deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
+    held_out_cells: frozenset   # (family, combination of kind, language and format) that training leaves out
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 
 
-def data_folder(data_dir=None):
-    """The folder of the tables: the argument, else MINIGPT_DATA, else data/ beside the package."""
-    folder = Path(data_dir or os.environ.get("MINIGPT_DATA") or Path(__file__).resolve().parents[2] / "data")
-    if not (folder / "lexicon").is_dir():
-        raise ValueError(f"no world tables in {folder}: it has no folder lexicon; set MINIGPT_DATA to the project's data folder")
-    return folder
-
-
 def read_word(row, table):
-    """Give a lexicon row its regular forms where the table leaves them out."""
-    word = {**row, "table": table, "tags": tuple(row.get("tags", "").split()), "takes": tuple(row.get("takes", "").split())}
-    if table in NOUN_TABLES:
+    """Give a lexicon row the forms that the table leaves out, and its tags: the authored ones and its table."""
+    word = {**row, "tags": [table, *row.get("tags", "").split()], "takes": frozenset(row.get("takes", "").split())}
+    if table in (*THINGS, "people", "places", "family"):
         word["plural"] = row.get("plural") or plural(row["en"])
-    if table == "verbs":
-        for form, regular in verb_forms(row["en"]).items():
-            word[form] = row.get(form) or regular
+    if table in THINGS:
+        word["tags"].append("nouns")
+    if table in ("verbs", "activities"):
+        word.update({form: row[form] or regular for form, regular in verb_forms(row["en"]).items()})
+    if table == "adjectives" and row["pred"]:
+        word["tags"].append("described")
+        word["neg"] = "不" + row["pred"]
+        if row["pred"].startswith("很"):
+            word["stem"] = row["pred"][1:]
+            word["neg"] = "不" + word["stem"]
+            word["tags"] += ["graded", "compared"] if row["er"] else ["graded"]
+    word["kinds"] = frozenset((*word["tags"], row["en"]))
     return word
 
 
@@ -50,25 +57,35 @@ def read_words(folder):
     for table in WORD_TABLES:
         for row in read_table(folder / f"{table}.tsv"):
             word = read_word(row, table)
-            for tag in (table, *word["tags"]):
+            for tag in word["tags"]:
                 by_tag.setdefault(tag, []).append(word)
+    by_tag["helpers"] = [{**with_pronouns(person), "en": "the " + person["en"]} for person in by_tag["people"]]
     return {tag: tuple(words) for tag, words in by_tag.items()}
 
 
-def read_phrasings(folder):
-    """All phrasing tables -> name -> tuple of rows with their alternatives parsed into "parts"."""
-    return {path.stem: tuple({**row, "parts": parse_choices(row["text"])} for row in read_table(path))
-            for path in sorted(folder.glob("*.tsv"))}
+def read_authored(path):
+    """Read a table of wordings; each row's alternatives are parsed into "parts". -> tuple of rows"""
+    return tuple({**row, "parts": parse_choices(row["text"])} for row in read_table(path))
 
 
 def load_world(data_dir=None):
-    """Read the tables of the world (see data/README.md). data_dir -> World; ValueError where a table is missing or malformed."""
-    from minigpt.world import facts, parallel, stories
-    folder = data_folder(data_dir)
+    """Read the tables of the world (see data/README.md). data_dir: their folder, by default the project's. ValueError where a table is missing."""
+    folder = Path(data_dir or data_folder())
+    if not (folder / "lexicon").is_dir():
+        raise ValueError(f"no world tables in {folder}: it has no folder lexicon; set MINIGPT_DATA to the project's data folder")
     words = read_words(folder / "lexicon")
-    english = {word["en"].lower() for group in words.values() for word in group}
-    avoid = {"words": frozenset(english), "groups": tuple(row["letters"] for row in read_table(folder / "lexicon" / "avoid.tsv"))}
     relations, all_facts = facts.read_facts(folder / "facts")
-    return World(words=words, names=tuple(listed_name(row) for row in read_table(folder / "lexicon" / "names.tsv")), avoid=avoid,
-                 facts=all_facts, relations=relations, plots=stories.read_plots(folder / "stories"),
-                 patterns=parallel.read_patterns(folder / "parallel"), phrasings=read_phrasings(folder / "phrasings"))
+    return World(
+        words=words,
+        names=tuple(listed_name(row) for row in read_table(folder / "lexicon" / "names.tsv")),
+        avoid={"words": frozenset(word["en"].lower() for group in words.values() for word in group),
+               "groups": tuple(row["letters"] for row in read_table(folder / "lexicon" / "avoid.tsv"))},
+        facts=all_facts,
+        relations=relations,
+        myths=tuple(read_table(folder / "facts" / "myths.tsv")),
+        plots=stories.read_plots(folder / "stories"),
+        reactions=read_authored(folder / "stories" / "reactions.tsv"),
+        patterns=parallel.read_patterns(folder / "parallel"),
+        phrasings={path.stem: read_authored(path) for path in sorted((folder / "phrasings").glob("*.tsv"))},
+        deeds={name: tuple(read_table(folder / "deeds" / f"{name}.tsv")) for name in ("howto", "harms")},
+        held_out_cells=frozenset((row["family"], row["cell"]) for row in read_table(folder / "held_out_cells.tsv")))

@@ -2,33 +2,61 @@
 
 import random
 
-from minigpt.world import answer, chat, summarise, translate
-from minigpt.world.family import check_split
+from minigpt.world import answer, chat, refuse, summarise, translate, write
+from minigpt.world.splits import SPLITS, split_of
 
-FAMILIES = {module.FAMILY.name: module.FAMILY for module in (summarise, translate, answer, chat)}
+FAMILIES = {module.FAMILY.name: module.FAMILY for module in (summarise, translate, answer, write, chat, refuse)}
+HELD_OUT_CELLS = 0.1     # the share of evaluation examples from held-out cells, where the kind has such
 
 
 def examples(world, family, split, n, seed, kind=None):
-    """n examples of a family, in the same order for the same seed; no two evaluated ones have the same prompt.
+    """n examples of a family, the same for the same seed; no two evaluated ones have the same prompt.
 
-    kind: one kind of the family only. ValueError for an unknown family, kind or split.
+    kind: one kind of the family only. Training examples are from seen cells only. ValueError for an unknown family, kind or split.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family is {family!r}, but must be one of {', '.join(FAMILIES)}")
-    check_split(split)
+    check(family, split, kind)
     record = FAMILIES[family]
-    if kind is not None and kind not in record.kinds:
-        raise ValueError(f"kind is {kind!r}, but {family} has {', '.join(record.kinds)}")
     rng = random.Random(f"{family}/{kind}/{split}/{seed}")
     kinds, weights = list(record.kinds), list(record.kinds.values())
-    found, seen = [], {}
+    found, prompts = [], set()
     while len(found) < n:
-        example = record.make(world, rng, split, kind or rng.choices(kinds, weights)[0])
-        prompt = "\n".join(message["content"] for message in example.messages)
-        if split != "train" and seen.setdefault(prompt, len(found)) != len(found):
-            continue
-        found.append(example)
+        example = one_example(world, record, kind or rng.choices(kinds, weights)[0], split, rng)
+        prompt = prompt_text(example)
+        if split == "train" or prompt not in prompts:
+            prompts.add(prompt)
+            found.append(example)
     return found
+
+
+def one_example(world, record, kind, split, rng):
+    """An example that may be in the split: from a held-out cell where one is due, its prompt hashed to the split where nothing else tells."""
+    due = split != "train" and has_held_out_cells(world, record.name, kind) and rng.random() < HELD_OUT_CELLS
+    while True:
+        example = record.make(world, rng, split, kind)
+        if (example.facets["cell"] == "held-out") != due:
+            continue
+        if kind not in record.hashed or split_of("prompt", prompt_text(example), percent=10) == split:
+            return example
+
+
+def prompt_text(example):
+    """All that the model is given: the contents of the messages, one a line."""
+    return "\n".join(message["content"] for message in example.messages)
+
+
+def has_held_out_cells(world, family, kind):
+    """Does training leave out any combination of this kind with a language or format?"""
+    return any(name == family and cell.startswith(f"{kind}/") for name, cell in world.held_out_cells)
+
+
+def check(family, split, kind):
+    """Refuse what does not exist, in one line."""
+    if family not in FAMILIES:
+        raise ValueError(f"family is {family!r}, but must be one of {', '.join(FAMILIES)}")
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}, but must be one of {', '.join(SPLITS)}")
+    if kind is not None and kind not in FAMILIES[family].kinds:
+        raise ValueError(f"kind is {kind!r}, but {family} has {', '.join(FAMILIES[family].kinds)}")
 
 
 def verify(example, output):

@@ -1,16 +1,24 @@
-"""Translate: one sentence from English into Chinese or back."""
+"""Translate: a sentence, now and then two, from English into Chinese or back."""
 
-from minigpt.world.family import Example, Family, draw_phrasing, name_facet, user, verify_exact
+from minigpt.world.family import Example, Family, draw_language, draw_phrasing, make_facets, user, verify_exact
 from minigpt.world.parallel import sentence_pair
+
+GLUE = {"en-zh": (" ", ""), "zh-en": ("", " ")}     # what stands between two sentences of the source and of the target
 
 
 def make(world, rng, split, kind):
     """Draw a sentence pair and ask for one side. -> Example"""
-    pair = sentence_pair(world, rng, split)
-    source, target = (pair.english, pair.chinese) if kind == "en-zh" else (pair.chinese, pair.english)
-    wording, facets = draw_phrasing(world, "translate", rng, split, kind)
-    facets.update(name=name_facet(pair.words), pattern=pair.pattern)
-    return Example("translate", kind, (user(wording.replace("{text}", source[0])),), target[0], facets, accept=target[1:])
+    pairs = [sentence_pair(world, rng, split) for _ in range(2 if rng.random() < 0.08 else 1)]
+    sides = [(pair.english, pair.chinese) if kind == "en-zh" else (pair.chinese, pair.english) for pair in pairs]
+    source = GLUE[kind][0].join(source[0] for source, _ in sides)
+    accept = [""]
+    for _, target in sides:
+        accept = [(head + GLUE[kind][1] + sentence).strip() for head in accept for sentence in target]
+    wording, phrasing, language = draw_phrasing(world, "translate", rng, split, kind=kind, language=draw_language(rng))
+    words = {f"{slot}{i}": word for i, pair in enumerate(pairs) for slot, word in pair.words.items()}
+    facets = make_facets(world, "translate", f"{kind}/{language}/{'two' if len(pairs) == 2 else 'one'}", words, phrasing, language,
+                         pattern=pairs[0].pattern)
+    return Example("translate", kind, (user(wording.replace("{text}", source)),), accept[0], facets, accept=tuple(accept[1:]))
 
 
-FAMILY = Family("translate", {"en-zh": 0.13, "zh-en": 0.12}, make, verify_exact)
+FAMILY = Family("translate", {"en-zh": 0.13, "zh-en": 0.08}, make, verify_exact)

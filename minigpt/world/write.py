@@ -1,0 +1,143 @@
+"""Write: a story, a diary entry or a news item under constraints that a program can check."""
+
+import re
+
+from minigpt.world.draw import candidates
+from minigpt.world.family import Example, Family, draw_language, draw_phrasing, make_facets, normal, user
+from minigpt.world.names import draw_name
+from minigpt.world.stories import ENDINGS, first_person, tell
+from minigpt.world.text import all_choices, capital, choose, fill
+
+LENGTHS = {"story": (4, 7), "diary": (3, 5), "news": (2, 4)}     # sentences, where their number is asked for
+DIARY, NEWS = "Dear diary, today ", "News: "
+
+
+def draw_story(world, rng, split, form, names, ending, sentences=None):
+    """Tell a story about one or two people; beside a single one stands a person of the lexicon, such as "the baker". -> Story"""
+    if len(names) == 1:
+        plots = [plot for plot in world.plots.values() if any(tag == "names|helpers" for _, tag, _ in plot.slots)]
+    else:     # a diary entry or a news item only tells the gist, so both must be in it
+        plots = [plot for plot in world.plots.values() if form == "story" or "{friend}" in plot.gist[ending]]
+    friend = names[1] if len(names) == 2 else rng.choice(candidates(world, "helpers"))
+    while True:
+        try:
+            return tell(world, rng, split, rng.choice(plots).name, ending, {"name": names[0], "friend": friend}, sentences=sentences)
+        except ValueError:     # this plot cannot be told in that many sentences
+            continue
+
+
+def react(world, rng, story, form, count):
+    """`count` different reactions to a story for a diary entry or a news item, the last of them naming the feeling. -> sentences"""
+    rows = [row for row in world.reactions if row["form"] == form and row["ending"] == story.ending]
+    feeling = [row for row in rows if "{joy}" in row["text"] or "{grief}" in row["text"]]
+    others = [row for row in rows if row not in feeling]
+    chosen = [*rng.sample(others, count - 1), rng.choice(feeling)]
+    return [capital(fill(choose(rng, row["parts"]), story.words)) for row in chosen]
+
+
+def compose(world, rng, split, form, names, number, ending):
+    """The text of the wanted form. -> (text, story)"""
+    if form == "story":
+        story = draw_story(world, rng, split, form, names, ending, number)
+        return story.text, story
+    story = draw_story(world, rng, split, form, names, ending)
+    if form == "diary":
+        lines = [DIARY + first_person(story), *react(world, rng, story, form, (number or rng.randint(*LENGTHS[form])) - 2)]
+        return " ".join([*lines, f"Yours, {names[0]['en']}."]), story
+    lines = [NEWS + story.gist, *react(world, rng, story, form, (number or rng.randint(*LENGTHS[form])) - 1)]
+    return " ".join(lines), story
+
+
+def draw_words(rng, text, words):
+    """Words that the text must have: up to two of the story's thing, its adjective and its place, as far as the text has them."""
+    tokens = set(re.findall(r"\w+", text.lower()))
+    possible = [words[slot]["en"] for slot in ("obj", "place", "adj") if slot in words and words[slot]["en"] in tokens]
+    return rng.sample(possible, rng.randint(1, min(2, len(possible)))) if possible else []
+
+
+def draw_names(world, rng, split):
+    """One or two different people. -> tuple of words"""
+    names = (draw_name(world, rng, split),) if rng.random() < 0.4 else (draw_name(world, rng, split), draw_name(world, rng, split))
+    return names if len({name["en"] for name in names}) == len(names) else draw_names(world, rng, split)
+
+
+def request(world, rng, split, kind, names, wants):
+    """Word the prompt: what is to be written about whom, then the constraints in any order. -> (prompt, phrasing, language)"""
+    wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(rng))
+    who = names if kind != "diary" else names[:1]     # a diary has one writer
+    joined, comma = (" and ", " and ") if language == "en" else (" 和 ", "、")
+    values = {"who": joined.join(name["en"] for name in who), "words": comma.join(wants["words"]), "friend": names[-1]["en"]}
+    parts = {"company": kind == "diary" and len(names) == 2, "word": len(wants["words"]) == 1, "words": len(wants["words"]) == 2,
+             wants["ending"]: wants["ending"], "number": wants["number"]}
+    asked = [part for part, wanted in parts.items() if wanted]
+    pieces = [wording]
+    for part in rng.sample(asked, len(asked)):
+        pieces.append(draw_phrasing(world, "write", rng, split if phrasing == "held-out" else "train", part=part, language=language)[0])
+    words = {slot: {"en": value, "zh": value} for slot, value in values.items()}
+    words["number"] = next((word for word in world.words["numbers"] if word["digit"] == str(wants["number"])), {})
+    return fill(" ".join(pieces), words, language), phrasing, language
+
+
+def make(world, rng, split, kind):
+    """Write a text first, then the prompt that it answers. -> Example"""
+    names, ending = draw_names(world, rng, split), rng.choice(ENDINGS)
+    number = rng.randint(*LENGTHS[kind]) if rng.random() < 0.3 else None
+    text, story = compose(world, rng, split, kind, names, number, ending)
+    wants = {"form": kind, "names": tuple(name["en"] for name in names), "number": number,
+             "words": tuple(draw_words(rng, text, story.words)) if rng.random() < 0.7 else (),
+             "ending": ending if rng.random() < 0.7 else None,
+             "feelings": tuple(tuple(word["en"] for word in world.words[tag]) for tag in ("joy", "grief"))}
+    prompt, phrasing, language = request(world, rng, split, kind, names, wants)
+    facets = make_facets(world, "write", f"{kind}/{language}" + ("/number" if number else ""), dict(enumerate(names)), phrasing, language,
+                         people=len(names), ending=wants["ending"] or "free")
+    return Example("write", kind, (user(prompt),), text, facets, wants=wants, vocabulary=vocabulary(world))
+
+
+def vocabulary(world):
+    """Every lower-case word that a text of this family may use, apart from the names in the prompt. -> frozenset"""
+    if "vocabulary" not in world.cache:
+        templates = [wording for plot in world.plots.values() for steps in plot.parts.values() for parts in steps.values()
+                     for sequence in parts for wording in all_choices(sequence)]
+        templates += [gist for plot in world.plots.values() for gist in plot.gist.values()]
+        templates += [wording for row in world.reactions for wording in all_choices(row["parts"])]
+        templates += [word[form] for group in world.words.values() for word in group
+                      for form in ("en", "plural", "in", "to", "past", "ing", "third") if word.get(form)]
+        texts = [re.sub(r"\{[^}]*\}", " ", template) for template in templates] + [DIARY, NEWS, "Yours I my an a he she his her him"]
+        world.cache["vocabulary"] = frozenset(word for text in texts for word in re.findall(r"[a-z]+", text.lower()))
+    return world.cache["vocabulary"]
+
+
+def split_sentences(text):
+    """Cut a text after every full stop, question or exclamation mark. -> list of sentences"""
+    return [sentence.strip() for sentence in re.findall(r"[^.!?]+[.!?]", text)]
+
+
+def constraints(example, output):
+    """Check an output constraint by constraint. -> {constraint: bool}; all of them together make a good answer"""
+    wants, text = example.wants, normal(output)
+    words = re.findall(r"[A-Za-z]+", text)
+    lower = {word.lower() for word in words}
+    sentences = split_sentences(text)
+    form = "diary" if text.startswith(DIARY) else "news" if text.startswith(NEWS) else "story"
+    checks = {
+        "form": form == wants["form"] and (form != "diary" or text.endswith(f"Yours, {wants['names'][0]}.")),
+        "names": all(name in words for name in wants["names"]),
+        "words": all(word in lower for word in wants["words"]),
+        "number": wants["number"] is None or len(sentences) == wants["number"],
+        "no repetition": len(set(sentences)) == len(sentences) >= 2,
+        "known words": all(word in wants["names"] or word.lower() in example.vocabulary for word in words),
+        "whole": text.endswith("."),
+    }
+    if wants["ending"]:
+        end = set(re.findall(r"\w+", " ".join(sentences[-2:])))
+        good, bad = wants["feelings"] if wants["ending"] == "happy" else wants["feelings"][::-1]
+        checks["ending"] = not end.isdisjoint(good) and lower.isdisjoint(bad)
+    return checks
+
+
+def verify(example, output):
+    """True where every constraint of the prompt holds and nothing is repeated or unknown."""
+    return all(constraints(example, output).values())
+
+
+FAMILY = Family("write", {"story": 0.07, "diary": 0.02, "news": 0.02}, make, verify)
