@@ -9,6 +9,13 @@ def setting(default, help, paper=None, choices=None):
     return field(default=default, metadata={"help": help, "paper": paper, "choices": choices})
 
 
+def _check_choices(config):
+    for item in dataclasses.fields(config):
+        choices = item.metadata["choices"]
+        if choices and getattr(config, item.name) not in choices:
+            raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; choose one of {', '.join(choices)}")
+
+
 @dataclass(frozen=True)
 class GPTConfig:
     """The shape of a model. Its defaults are GPT-2's architecture at a laptop's size."""
@@ -35,7 +42,7 @@ class GPTConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd is {self.n_embd}, not a multiple of n_head {self.n_head}; change one of them")
-        if self.n_head % self.kv_heads or self.kv_heads < 1:
+        if self.kv_heads < 1 or self.n_head % self.kv_heads:
             raise ValueError(f"n_kv_head is {self.n_kv_head}; it must divide n_head {self.n_head}")
         if self.position == "rope" and self.head_size % 2:
             raise ValueError(f"head size {self.head_size} is odd; rope turns channels in pairs: change n_embd or n_head")
@@ -43,10 +50,7 @@ class GPTConfig:
             raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
-        for item in dataclasses.fields(self):
-            choices = item.metadata["choices"]
-            if choices and getattr(self, item.name) not in choices:
-                raise ValueError(f"{item.name} is {getattr(self, item.name)!r}; choose one of {', '.join(choices)}")
+        _check_choices(self)
 
     @property
     def head_size(self):
@@ -103,6 +107,7 @@ class TrainConfig:
         for name in ("warmup", "flat", "final_lr", "replay"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is a fraction between 0 and 1")
+        _check_choices(self)
 
     @property
     def steps(self):

@@ -82,7 +82,7 @@ class InstructGPT:
         messages = list(messages)
         limit = self.model.config.block_size
         ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
-        first = int(messages[0]["role"] == "system")  # which stays
+        first = sum(message["role"] == "system" for message in messages[:1])  # it stays
         while len(ids) + min(reserve, limit // 4) > limit and len(messages) > first + 2:  # a question and its answer
             del messages[first : first + 2]
             ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)

@@ -172,7 +172,7 @@ MUTANTS = (
            "test_optim.py::test_muon_moves_every_direction_equally"),
 
     Mutant("tuning forgets to replay pretraining text", "minigpt/train/sft.py",
-           "old = round(per_step * config.replay) if replay is not None else 0", "old = 0 if replay is not None else 0",
+           "old = min(round(per_step * config.replay), per_step - 1)", "old = min(0, per_step - 1)",
            "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
 
     # Sampling

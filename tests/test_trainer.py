@@ -146,14 +146,17 @@ def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path, monkeypatch):
     assert one == other
 
 
-def test_tuning_replays_its_share_of_pretraining_text(monkeypatch):
+@pytest.mark.parametrize("share, rows", [(0.25, 2), (0.0, 0), (1.0, 7)])
+def test_tuning_replays_its_share_of_pretraining_text(share, rows, monkeypatch):
+    """At least one row of answers stays, whatever the share."""
     batches_seen = []
     monkeypatch.setattr(sft, "train", lambda model, config, run: batches_seen.extend(run.batch(step) for step in range(6)))
     replay = batches.rows_from_stream(np.full(2000, 59, np.int32), 24)
-    sft.tune(None, data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25))
+    sft.tune(None, data("sft"), replay, dataclasses.replace(CONFIG, replay=share))
+    assert len(batches_seen) == 6
     for batch in batches_seen:
         old = (batch.ids == 59).all(axis=1)
-        assert len(batch.ids) == 8 and old.sum() == 2
+        assert len(batch.ids) == 8 and old.sum() == rows
         assert batch.mask[old].all() and not batch.mask[~old].all(axis=1).any()
 
 

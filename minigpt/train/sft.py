@@ -58,7 +58,7 @@ def tune(model, rows, replay, config, folder=None, on_eval=None):
     Replay keeps what pretraining taught: without it, tuning pays an alignment tax on everything that it does not mention.
     """
     per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
-    old = round(per_step * config.replay) if replay is not None else 0
+    old = min(round(per_step * config.replay), per_step - 1) if replay is not None else 0  # answers keep at least one row
     about = {"stage": "sft", "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
 
     def batch(step):
