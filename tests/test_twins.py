@@ -3,6 +3,10 @@
 Whatever the fast backend replaces is compared with nn/ops.py on its rows of cases.py.
 """
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,3 +119,12 @@ def test_nan_and_infinity_pass_through_attention(case, name, dtype, bad):
     assert np.isnan(out[np.isnan(naive.attention(**lists))]).all()
     if np.isnan(bad):
         assert np.isnan(out[b, t, 0]).any() and np.isnan(grads["q"][b, t, 0]).all()
+
+
+def test_kernels_also_run_as_plain_python():
+    """With NUMBA_DISABLE_JIT=1 a reader can step through them in a debugger."""
+    nodes = [f"{__file__}::test_twin_agrees_with_the_definition[float32-{name}]"
+             for name in ("attention-grouped_starts_slopes", "cross_entropy-rows", "layernorm-bias", "gelu-tanh", "rope-own_positions")]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *nodes], cwd=Path(__file__).parents[1],
+                          env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
