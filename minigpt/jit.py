@@ -21,7 +21,7 @@ def jit(function):
     import numba  # 0.3 s, so not before the first kernel is wanted
 
     folder = cache_folder()
-    if folder is None:
+    if folder is None or not os.path.exists(function.__code__.co_filename):  # typed at a prompt
         return numba.njit(**OPTIONS)(function)
     users_folder, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)  # read while decorating, only then
     try:
@@ -52,9 +52,8 @@ def source_hash():
     """-> 16 hexadecimal digits that change when any kernel's source does"""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in [package / "jit.py", package / "text" / "kernels.py", *sorted(package.glob("nn/kernels/*.py"))]:
-        if path.exists():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in [package / "jit.py", *sorted(package.glob("*/kernels/*.py"))]:
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

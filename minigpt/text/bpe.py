@@ -1,7 +1,17 @@
 """Byte-pair encoding on bytes (Sennrich et al. 2016; GPT-2, Radford et al. 2019): learning merges and applying them."""
 import heapq
+import itertools
+from collections import Counter
 
 import numpy as np
+
+from minigpt.text.splitting import pattern
+
+
+def count_pieces(texts, split):
+    """How often each piece occurs in the texts: {its UTF-8: count}."""
+    counts = Counter(piece for text in texts for piece in pattern(split).findall(text))
+    return {piece.encode("utf-8"): count for piece, count in counts.items()}
 
 
 def learn_merges(piece_counts, n_merges):
@@ -100,3 +110,38 @@ def push(heap, rank, position):
     """Queue the pair at a position if it has a rank at all."""
     if rank is not None:
         heapq.heappush(heap, (rank, position))
+
+
+class PieceIds(dict):
+    """{piece of text: its ids}, filled when a piece is first met; most pieces of a text are words met before."""
+
+    def __init__(self, byte_ids, ranks, merged):
+        self.byte_ids, self.ranks, self.merged = byte_ids, ranks, merged
+
+    def __missing__(self, piece):
+        ids = merge([self.byte_ids[byte] for byte in piece.encode("utf-8")], self.ranks, self.merged)
+        if len(self) >= 2**16:  # so that memory stays flat whatever is encoded
+            self.clear()
+        if len(piece) < 64:
+            self[piece] = ids
+        return ids
+
+
+def encoder(byte_ids, merges, merged, split):
+    """The ids of the 256 bytes, merges [(left, right)], the ids that they make -> function: texts -> ids, offsets.
+
+    ids int32 (N,) of all texts end to end; those of text i are ids[offsets[i]:offsets[i + 1]].
+    """
+    known, find = PieceIds(byte_ids, rank_table(merges), merged), pattern(split).findall
+
+    def encode(texts):
+        ids = [list(itertools.chain.from_iterable(map(known.__getitem__, find(text)))) for text in texts]
+        offsets = np.cumsum([0] + [len(part) for part in ids], dtype=np.int64)
+        return np.fromiter(itertools.chain.from_iterable(ids), np.int32, offsets[-1]), offsets
+
+    return encode
+
+
+def rank_table(merges):
+    """[(left, right)] -> {(left, right): rank}; of equal pairs the first counts."""
+    return {pair: rank for rank, pair in reversed(list(enumerate(merges)))}

@@ -88,3 +88,17 @@ def replace_surrogates(text):
         return text
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def cut_special(text, special_tokens):
+    """Text -> [ordinary, special, ordinary, ..., ordinary]; where several begin together the longest is taken."""
+    present = sorted((special for special in special_tokens if special in text), key=len, reverse=True)
+    return re.split(f"({'|'.join(map(re.escape, present))})", text) if present else [text]
+
+
+def refuse_special(text, special_tokens):
+    """Raise ValueError if one of these special tokens is in the text."""
+    if found := [special for special in special_tokens if special in text]:
+        special = min(found, key=text.index)
+        raise ValueError(f"the text holds the special token {special!r}: allow it with allowed_special=({special!r},), "
+                         "or encode it as ordinary text with disallowed_special=() or encode_ordinary")

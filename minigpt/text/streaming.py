@@ -1,18 +1,18 @@
 """Encoding a text that arrives in chunks, and decoding ids that arrive one by one."""
 import codecs
 
-from minigpt.text.splitting import replace_surrogates
+from minigpt.text.splitting import HAN, LETTER, NUMBER, SPACE, character_classes, cut_special, refuse_special, replace_surrogates
 
-ROUND = 2**14  # characters to collect before a round of encoding
+ROUND = 2**18  # characters to collect before they are encoded
 
 
 def encode_iterable(tok, chunks, allowed, forbidden):
     """Chunks of one text -> its ids one by one, the same wherever the chunks are cut.
 
-    allowed, forbidden: sets of special tokens (see Tokenizer.encode). A piece is certain once the buffer reaches far enough
-    beyond its end: one character decides about white space, two about a contraction, a special token needs its length more.
+    allowed, forbidden: sets of special tokens (see Tokenizer.encode). What has come is encoded up to a place where a piece
+    ends whatever comes; the rest waits, and so does anything in which a special token may have begun.
     """
-    margin = 2 + max(map(len, allowed | forbidden), default=0)
+    longest = max(map(len, allowed | forbidden), default=0)
     waiting, length, wanted = [], 0, ROUND
     for chunk in chunks:
         waiting.append(chunk)
@@ -22,16 +22,32 @@ def encode_iterable(tok, chunks, allowed, forbidden):
         text = "".join(waiting)
         half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""  # half a surrogate pair, to be judged with the next
         text = replace_surrogates(text[:len(text) - len(half)])
-        done = 0
-        for part, ids in tok.parts(text, allowed, forbidden):
-            if done + len(part) > len(text) - margin:
-                break
-            done += len(part)
-            yield from ids
-        waiting, length = [text[done:], half], len(text) - done + len(half)
+        cut = last_cut(text, len(text) - 1 - longest, character_classes(tok.split), allowed)
+        refuse_special(text, forbidden)  # in all of it: one may stand across the cut
+        yield from tok.encode(text[:cut], allowed, ())
+        waiting, length = [text[cut:], half], len(text) - cut + len(half)
         wanted = max(ROUND, 2 * length)  # a long run without an end is not gone through again for each chunk
-    for _, ids in tok.parts(replace_surrogates("".join(waiting)), allowed, forbidden):
-        yield from ids
+    yield from tok.encode("".join(waiting), allowed, forbidden)
+
+
+def last_cut(text, limit, classes, allowed):
+    """The last place up to `limit` where a piece ends whatever follows in the text; 0 if there is none.
+
+    Letters and numbers end with the first other character, white space begins a piece, Chinese characters of split="han"
+    stand alone; but an apostrophe may begin a contraction, and white space may give its last character to what follows.
+    """
+    for cut in range(limit, 0, -1):
+        a, b = classes[ord(text[cut - 1])], classes[ord(text[cut])]
+        if a != b and (a == LETTER or a == NUMBER or b == SPACE) or a == HAN or b == HAN:
+            break
+    else:
+        return 0
+    start = 0
+    for i, part in enumerate(cut_special(text, allowed)):
+        if i % 2 and start < cut < start + len(part):
+            return start  # not within a special token
+        start += len(part)
+    return cut
 
 
 class StreamDecoder:

@@ -1,42 +1,30 @@
 """The byte-level BPE tokenizer: text -> ids -> text, for every text and with nothing lost."""
-import itertools
-import re
+import functools
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from minigpt.files import data_folder, make_folder
-from minigpt.text import formats
-from minigpt.text.bpe import learn_merges, merge
-from minigpt.text.splitting import pattern, replace_surrogates
+from minigpt.text import bpe, formats
+from minigpt.text.splitting import cut_special, pattern, refuse_special, replace_surrogates
 from minigpt.text.streaming import encode_iterable
 
-
-class PieceIds(dict):
-    """{piece of text: its ids}, filled when a piece is first met; most pieces of a text are words met before."""
-
-    def __init__(self, byte_ids, ranks, merged):
-        self.byte_ids, self.ranks, self.merged = byte_ids, ranks, merged
-
-    def __missing__(self, piece):
-        ids = tuple(merge([self.byte_ids[byte] for byte in piece.encode("utf-8")], self.ranks, self.merged))
-        if len(self) >= 2**16:  # so that memory stays flat whatever is encoded
-            self.clear()
-        if len(piece) < 64:
-            self[piece] = ids
-        return ids
+LARGE, BATCH = 2**18, 2**24  # characters that make loading the compiled kernels worth it; that are worked on at a time
 
 
 class Tokenizer:
     """Byte-level BPE (GPT-2's). Make one with `train`, `load` or `from_pretrained`.
 
     vocabulary: list of bytes by id (None: an id without token); merges: [(left id, right id)] in order of priority;
-    special_tokens {text: id}: never made by merging and only encoded where the caller allows it; split: see `splitting`.
+    special_tokens {text: id}: never made by merging and only encoded where the caller allows it; split: see `splitting`;
+    backend: "fast" compiles what is done with large texts, "numpy" never does; the ids are the same.
     """
 
-    def __init__(self, vocabulary, merges, special_tokens, split="gpt2"):
-        self.vocabulary, self.merges, self.split = list(vocabulary), list(merges), split
+    def __init__(self, vocabulary, merges, special_tokens, split="gpt2", backend="fast"):
+        if backend not in ("fast", "numpy"):
+            raise ValueError(f"backend {backend!r} is unknown: use 'fast' or 'numpy'")
+        self.vocabulary, self.merges, self.split, self.backend = list(vocabulary), list(merges), split, backend
         self.special_tokens = dict(special_tokens)
         special_ids = set(self.special_tokens.values())
         ids = {token: i for i, token in enumerate(self.vocabulary) if token is not None and i not in special_ids}
@@ -45,12 +33,10 @@ class Tokenizer:
                 raise ValueError(f"special token {text!r} is {'an ordinary token too' if text else 'empty'}: choose another text")
         self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self._merged = [ids[self.vocabulary[left] + self.vocabulary[right]] for left, right in self.merges]
-        self._ranks = {pair: rank for rank, pair in reversed(list(enumerate(self.merges)))}  # of equal pairs the first counts
-        self._pattern = pattern(split)
-        self._piece_ids = PieceIds(self._byte_ids, self._ranks, self._merged)
+        self._plain = bpe.encoder(self._byte_ids, self.merges, self._merged, split)
 
     @classmethod
-    def train(cls, texts, vocab_size, special_tokens=(), split="gpt2"):
+    def train(cls, texts, vocab_size, special_tokens=(), split="gpt2", backend="fast"):
         """Learn a vocabulary from texts (a str, or an iterable of str), cut at special tokens and into pieces first.
 
         ids: 0-255 the bytes, then the merges in order, then the special tokens; vocab_size counts them all, and fewer
@@ -63,21 +49,23 @@ class Tokenizer:
         if n_merges < 0:
             raise ValueError(f"vocab_size {vocab_size} is below 256 bytes + {len(special_tokens)} special tokens: "
                              f"use at least {256 + len(special_tokens)}")
-        counts = Counter()
-        for text in [texts] if isinstance(texts, str) else texts:
-            for part in special_pattern(special_tokens).split(replace_surrogates(text))[::2]:
-                counts.update(pattern(split).findall(part))
-        merges = learn_merges({piece.encode("utf-8"): count for piece, count in counts.items()}, n_merges)
+        texts = [texts] if isinstance(texts, str) else texts
+        parts = (part for text in texts for part in cut_special(replace_surrogates(text), special_tokens)[::2])
+        counts, twin = Counter(), bpe
+        for batch in batches(parts):
+            twin = kernels() if is_large(batch, backend) else twin
+            counts.update(twin.count_pieces(batch, split))
+        merges = twin.learn_merges(counts, n_merges)
         vocabulary = [bytes([byte]) for byte in range(256)]
         for left, right in merges:
             vocabulary.append(vocabulary[left] + vocabulary[right])
         specials = {text: len(vocabulary) + i for i, text in enumerate(special_tokens)}
-        return cls(vocabulary + [text.encode("utf-8") for text in specials], merges, specials, split)
+        return cls(vocabulary + [text.encode("utf-8") for text in specials], merges, specials, split, backend)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, backend="fast"):
         """Read a tokenizer from a folder: tokenizer.json, or GPT-2's vocab.json + merges.txt or encoder.json + vocab.bpe."""
-        return cls(*formats.read_folder(folder))
+        return cls(*formats.read_folder(folder), backend)
 
     @classmethod
     def from_pretrained(cls, folder_or_name):
@@ -101,27 +89,27 @@ class Tokenizer:
         tiktoken's rules: a special token in allowed_special ("all" or texts) gets its id; one in disallowed_special ("all":
         every one not allowed) raises ValueError; one in neither is ordinary text. Longest first where two begin together.
         """
+        if return_tensors not in (None, "np"):
+            raise ValueError(f"return_tensors {return_tensors!r} is unknown: use None or 'np'")
         allowed, forbidden = self._specials(allowed_special, disallowed_special)
         text = replace_surrogates(text)
         refuse_special(text, forbidden)
-        if not allowed:
-            ids = self.encode_ordinary(text)
-        else:
-            ids = [i for _, ids in self.parts(text, allowed) for i in ids]
-        if return_tensors is None:
-            return ids
-        if return_tensors != "np":
-            raise ValueError(f"return_tensors {return_tensors!r} is unknown: use None or 'np'")
-        return np.array([ids], np.int32)
+        parts = cut_special(text, allowed)
+        ids, offsets = self._encode_texts(parts[::2])
+        if len(parts) > 1:
+            ids = np.insert(ids, offsets[1:-1], [self.special_tokens[part] for part in parts[1::2]])
+        return ids.tolist() if return_tensors is None else ids[None]
 
     def encode_ordinary(self, text):
         """Text -> list of ids, with special tokens as ordinary text: what to use for text that others wrote."""
-        return list(itertools.chain.from_iterable(map(self._piece_ids.__getitem__, self._pattern.findall(replace_surrogates(text)))))
+        return self._encode_texts([replace_surrogates(text)])[0].tolist()
 
     def encode_documents(self, texts):
-        """Many texts, encoded as ordinary -> ids int32 (N,), offsets int64 (number of texts + 1,): text i is ids[offsets[i]:offsets[i+1]]."""
-        parts = [np.array(self.encode_ordinary(text), np.int32) for text in texts]
-        return np.concatenate([np.zeros(0, np.int32), *parts]), np.cumsum([0] + [len(part) for part in parts], dtype=np.int64)
+        """Texts, encoded as ordinary -> ids int32 (N,), offsets int64 (number of texts + 1,): text i is ids[offsets[i]:offsets[i+1]]."""
+        done = [self._encode_texts(batch) for batch in batches(map(replace_surrogates, texts))]
+        lengths = [np.diff(offsets) for _, offsets in done]
+        return (np.concatenate([np.zeros(0, np.int32), *(ids for ids, _ in done)]),
+                np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths])))
 
     def encode_iterable(self, chunks, allowed_special=(), disallowed_special="all"):
         """Chunks of one text (an open file, say) -> its ids one by one, the same wherever the chunks are cut, in flat memory."""
@@ -144,36 +132,33 @@ class Tokenizer:
 
     def decode(self, ids, skip_special_tokens=False):
         """A flat sequence of ids -> text; bytes that are not UTF-8 become U+FFFD."""
-        ids = ids if isinstance(ids, np.ndarray) else list(ids)
         if skip_special_tokens:
-            ids = self._without_special(ids)
+            special = set(self.special_tokens.values())
+            ids = [i for i in ids if i not in special]
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def show_work(self, text):
         """How a text becomes ids, merge by merge, as lines to read; a space is drawn as ␣, lone bytes in hexadecimal."""
-        lines = []
-        for piece in self._pattern.findall(replace_surrogates(text)):
+        lines, ranks = [], bpe.rank_table(self.merges)
+        for piece in pattern(self.split).findall(replace_surrogates(text)):
             tokens = [self._byte_ids[byte] for byte in piece.encode("utf-8")]
-            lines.append(f"{piece!r}: {self._draw(tokens)}")
-            ids = merge(tokens, self._ranks, self._merged, on_merge=lambda rank, now: lines.append(
-                f"    merge {rank}: {' + '.join(map(self._draw_token, self.merges[rank]))} -> {self._draw(now)}"))
+            lines.append(f"{piece!r}: {self._draw(tokens, ' | ')}")
+            ids = bpe.merge(tokens, ranks, self._merged, on_merge=lambda rank, now: lines.append(
+                f"    merge {rank}: {self._draw(self.merges[rank], ' + ')} -> {self._draw(now, ' | ')}"))
             lines.append(f"    ids: {' '.join(map(str, ids))}")
         return "\n".join(lines)
 
-    def _draw(self, ids):
-        return " | ".join(map(self._draw_token, ids))
+    def _draw(self, ids, between):
+        spelled = (self.vocabulary[i].decode("utf-8", "backslashreplace") for i in ids)
+        return between.join(text.replace(" ", "␣").replace("\n", "\\n") for text in spelled)
 
-    def _draw_token(self, i):
-        return self.vocabulary[i].decode("utf-8", "backslashreplace").replace(" ", "␣").replace("\n", "\\n")
+    def _encode_texts(self, texts):
+        """Texts without surrogates, as ordinary -> ids, offsets (see encode_documents)."""
+        return (self._compiled if is_large(texts, self.backend) else self._plain)(texts)
 
-    def parts(self, text, allowed, forbidden=()):
-        """A text without surrogates -> (part, its ids) in order: a part is a piece of ordinary text or an allowed special token."""
-        refuse_special(text, forbidden)
-        for i, part in enumerate(special_pattern(allowed).split(text)):  # ordinary, special, ordinary, ...
-            if i % 2:
-                yield part, (self.special_tokens[part],)
-            else:
-                yield from ((piece, self._piece_ids[piece]) for piece in self._pattern.findall(part))
+    @functools.cached_property
+    def _compiled(self):
+        return kernels().encoder(self._byte_ids, self.merges, self._merged, self.split)
 
     def _specials(self, allowed_special, disallowed_special):
         for name, value in (("allowed_special", allowed_special), ("disallowed_special", disallowed_special)):
@@ -183,18 +168,25 @@ class Tokenizer:
         forbidden = set(self.special_tokens) - allowed if disallowed_special == "all" else set(disallowed_special)
         return allowed, forbidden
 
-    def _without_special(self, ids):
-        special = set(self.special_tokens.values())
-        return [i for i in ids if i not in special]
+
+def batches(texts):
+    """Texts in lists of about BATCH characters, so that an endless corpus need not be in memory at once."""
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    yield batch
 
 
-def special_pattern(texts):
-    """A pattern whose `split` gives ordinary, special, ordinary, ... text; the longest of several that begin together."""
-    return re.compile(f"({'|'.join(map(re.escape, sorted(texts, key=len, reverse=True))) or '(?!)'})")  # (?!) never matches
+def is_large(texts, backend):
+    """Shall compiled kernels work on these texts? They count bytes, at most 4 per character, in 32 bits."""
+    return backend == "fast" and LARGE <= sum(map(len, texts)) < 2**29
 
 
-def refuse_special(text, forbidden):
-    """Raise ValueError if one of these special tokens is in the text."""
-    if found := special_pattern(forbidden).search(text):
-        raise ValueError(f"the text holds the special token {found[0]!r}: allow it with allowed_special=({found[0]!r},), "
-                         "or encode it as ordinary text with disallowed_special=() or encode_ordinary")
+def kernels():
+    """The compiled twins of bpe's functions, imported only when needed: that alone costs a third of a second."""
+    from minigpt.text import kernels
+    return kernels

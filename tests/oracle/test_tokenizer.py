@@ -13,7 +13,7 @@ import pytest
 
 from minigpt.text.splitting import HAN_RANGES, LETTER, NUMBER, OTHER, SPACE, character_classes, split_text
 from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS, render
-from minigpt.text.tokenizer import Tokenizer
+from minigpt.text.tokenizer import Tokenizer, is_large
 from tests.texts import TRICKY, assigned, random_text, random_texts
 
 tiktoken = pytest.importorskip("tiktoken", reason="tiktoken is not installed")
@@ -94,9 +94,13 @@ def test_splitting_equals_the_rule_in_a_full_regex_engine(split, rule):
 
 
 def test_10_000_random_texts(tok, theirs, rust):
-    for text in stable_texts(11, 10_000):
+    """The plain path text by text, the compiled one all at once."""
+    texts = list(stable_texts(11, 10_000))
+    assert is_large(texts * 3, tok.backend)
+    compiled, offsets = tok.encode_documents(texts * 3)
+    for text, start, stop in zip(texts, offsets, offsets[1:]):
         ids = tok.encode_ordinary(text)
-        assert ids == theirs.encode_ordinary(text), ascii(text)
+        assert ids == compiled[start:stop].tolist() == theirs.encode_ordinary(text), ascii(text)
         if not any(special in text for special in tok.special_tokens):
             assert ids == rust.encode(text, add_special_tokens=False).ids, ascii(text)
 
