@@ -41,7 +41,7 @@ def run_answer(arguments):
     print()
     if arguments.explain:
         others = {"no instruction": [], f"a wrong one ({arguments.wrong})": [{"role": "user", "content": arguments.wrong}]}
-        print("\n" + explain(assistant, messages, generation, others))
+        print("\n" + explain(assistant, generation, others))
 
 
 def add_chat_arguments(parser):

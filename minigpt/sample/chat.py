@@ -32,7 +32,7 @@ def chat(assistant, settings, lines, write):
                 write(f"{error}\n")
                 continue
             write("\n")
-            last = asked, generation
+            last = generation
             reply = assistant.tokenizer.decode(generation.ids, skip_special_tokens=True).strip()
             messages = [*asked, {"role": "assistant", "content": reply}]
 
@@ -46,7 +46,7 @@ def _command(command, argument, assistant, messages, last, settings):
     if command == "/show":
         return show_mask(*render(messages, assistant.tokenizer), assistant.tokenizer) + "\n" if messages else "nothing was said yet\n"
     if command == "/explain":
-        return explain(assistant, *last, {"no instruction": []}) + "\n" if last else "there is no answer yet\n"
+        return explain(assistant, last, {"no instruction": []}) + "\n" if last else "there is no answer yet\n"
     if command == "/temperature":
         try:
             settings["temperature"] = float(argument)

@@ -16,15 +16,15 @@ def continuation_logprobs(model, prompt, continuation):
     return rows[np.arange(len(continuation)), continuation]
 
 
-def explain(assistant, messages, generation, others):
+def explain(assistant, generation, others):
     """How likely the model finds its answer, token by token, and how likely without the instruction or with other ones.
 
-    generation: what `assistant.generations` gave for messages. others: {label: messages} of the prompts to compare with.
+    generation: what `assistant.generations` gave. others: {label: messages} of the prompts to compare with.
     ValueError if the sampler's log-probabilities differ from those of a forward pass: then the cache is wrong. -> text
     """
     tok, model = assistant.tokenizer, assistant.model
     tokens = [*generation.ids, *generation.stopped]
-    logp = continuation_logprobs(model, assistant.prompt(messages), tokens)
+    logp = continuation_logprobs(model, generation.prompt, tokens)
     worst = float(np.abs(logp - generation.logprobs).max())
     if worst > 1e-3:
         raise ValueError(f"the sampler's log-probabilities differ from a forward pass by {worst:.1e} nats; the cache is wrong")

@@ -8,12 +8,13 @@ from minigpt.sample import sampling
 
 @dataclass
 class Generation:
-    """What came out for one prompt: ids without the prompt; stopped: [the stop token], or [] when it ended for its length.
+    """What came out for one prompt: ids that follow it; stopped: [the stop token], or [] when it ended for its length.
 
     logprobs: log P(token | everything before it), in nats, of each id and of the stop token if there was one. They are the
     model's own, before temperature and filters.
     """
 
+    prompt: list
     ids: list = field(default_factory=list)
     stopped: list = field(default_factory=list)
     logprobs: list = field(default_factory=list)
@@ -37,7 +38,7 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
     for p in prompts:
         if not 0 < len(p) <= limit:
             raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
-    results = [Generation() for _ in prompts]
+    results = [Generation(p.tolist()) for p in prompts]
     if not prompts or config.max_new_tokens == 0:
         return results
     longest = max(map(len, prompts))

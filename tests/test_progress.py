@@ -1,0 +1,56 @@
+"""Progress lines and tables."""
+import io
+
+import pytest
+
+from minigpt.show import progress
+from minigpt.show.progress import Progress, clock, table
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def tick(monkeypatch):
+    """A clock that stands still until it is told to go on."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+
+    def pass_seconds(seconds):
+        now[0] += seconds
+    return pass_seconds
+
+
+def test_lines_tell_share_speed_and_time_left(tick):
+    """A resumed loop counts its speed from where it began."""
+    stream = io.StringIO()
+    bar = Progress("training", 1000, done=200, every=10, stream=stream)
+    tick(20)
+    bar.update(400, "loss 3.1")
+    tick(5)
+    bar.update(450)  # too early for another line
+    tick(5)
+    bar.update(500, "loss 2.9")
+    bar.update(1000)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "training  40%  loss 3.1  10 tokens/s  1:00 left"
+    assert lines[1] == "training  50%  loss 2.9  10 tokens/s  0:50 left"
+    assert len(lines) == 3 and lines[2].startswith("training 100%") and lines[2].endswith("0:00 left")
+
+
+def test_a_terminal_has_one_line_that_leaves_no_rest_of_a_longer_one(tick):
+    stream = Terminal()
+    bar = Progress("x", 100, stream=stream)
+    for done, note in ((10, "a long note"), (20, "short"), (100, "")):
+        tick(1)
+        bar.update(done, note)
+    first, second, last = stream.getvalue().split("\r")[1:]
+    assert len(second) == len(first) and second.rstrip() != second
+    assert last.endswith("\n") and stream.getvalue().count("\n") == 1
+
+
+def test_clock_and_table():
+    assert [clock(s) for s in (0, 59.4, 59.6, 61, 3600, 36061)] == ["0:00", "0:59", "1:00", "1:01", "1:00:00", "10:01:01"]
+    assert table([["a", 1], ["bbb", 22]], ["name", "n"], right=(1,)) == "name   n\n----  --\na      1\nbbb   22"

@@ -1,0 +1,59 @@
+"""The evaluation: every question gets its own answer, and the counts are right."""
+import pytest
+
+from minigpt.evaluate import tasks
+from minigpt.world import FAMILIES, load_world
+
+
+@pytest.fixture(scope="module")
+def questions():
+    return tasks.test_examples(load_world(), "dev", 30)
+
+
+class Oracle:
+    """Answers from the book, except the questions in `wrong`."""
+
+    def __init__(self, questions, wrong=()):
+        self.book = {str(q.messages): "nonsense" if i in wrong else q.answer for i, q in enumerate(questions)}
+
+    def answers(self, conversations, max_new_tokens):
+        return [self.book[str(messages)] for messages in conversations]
+
+
+def test_every_family_is_asked(questions):
+    assert len(questions) == 30 * len(FAMILIES) and {q.family for q in questions} == set(FAMILIES)
+    assert questions == tasks.test_examples(load_world(), "dev", 30) != tasks.test_examples(load_world(), "dev", 30, seed=1)
+
+
+def test_answers_go_to_their_questions(questions, capsys):
+    """They are answered in order of length, and come back in order."""
+    answers = tasks.answer_all(Oracle(questions), questions)
+    assert answers == [question.answer for question in questions]
+    assert all(tasks.score(questions, answers))
+    assert "100%" in capsys.readouterr().out
+
+
+def test_counts_by_kind_and_facet(questions):
+    wrong = {0, 1, 31}
+    outcomes = tasks.score(questions, tasks.answer_all(Oracle(questions, wrong), questions))
+    assert [i for i, right in enumerate(outcomes) if not right] == sorted(wrong)
+    counts = tasks.summary(questions, outcomes)
+    assert sum(n for _, n in counts.values()) == len(questions) == sum(right for right, _ in counts.values()) + 3
+    for key, (right, n) in counts.items():
+        family, kind = key.split(" / ")
+        same = [outcome for q, outcome in zip(questions, outcomes) if (q.family, q.kind) == (family, kind)]
+        assert (right, n) == (sum(same), len(same))
+    facets = tasks.summary(questions, outcomes, "phrasing")
+    assert sum(n for _, n in facets.values()) == len(questions) and any("held-out" in key for key in facets)
+
+
+def test_a_table_of_two_models():
+    columns = {"base": {"answer / fact": (0, 4)}, "tuned": {"answer / fact": (3, 4)}}
+    text = tasks.comparison(columns)
+    assert text.splitlines()[0].split() == ["family", "/", "kind", "prompts", "base", "%", "tuned", "%", "95", "%"]
+    assert text.splitlines()[2].split() == ["answer", "/", "fact", "4", "0.0", "75.0", "30-95"]
+
+
+def test_wrong_lengths_are_no_score(questions):
+    with pytest.raises(ValueError):
+        tasks.score(questions, ["x"])
