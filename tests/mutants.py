@@ -189,6 +189,14 @@ MUTANTS = (
     Mutant("a full cache forgets tokens that are no padding in other rows", GENERATE, "least = int(kv.pad.min())",
            "least = int(kv.pad.max())", "test_sampling.py::test_greedy_generation_is_the_argmax_of_the_full_forward[rope]"),
 
+    # Asking and counting
+    Mutant("a long conversation loses its system message", "minigpt/model.py", "del messages[first : first + 2]", "del messages[:2]",
+           "test_model.py::test_a_long_conversation_loses_its_oldest_turns"),
+    Mutant("answers come back in the order of length", "minigpt/evaluate/tasks.py", "for i, text in zip(chunk, texts):",
+           "for i, text in enumerate(texts, start):", "test_tasks.py::test_answers_go_to_their_questions"),
+    Mutant("an answer's tokens are matched with the wrong positions", "minigpt/sample/explain.py", "logits[0, len(prompt) - 1 :]",
+           "logits[0, len(prompt) - 1 :][::-1]", "test_chat.py::test_the_chain_rule"),
+
     # Kernels
     Mutant("the kernel's causal mask is off by one", f"{KERNELS}/attention.py", "if first[c] <= key and key <= last[c] else hidden",
            "if first[c] <= key and key <= last[c] + 1 else hidden", twin("attention-plain")),

@@ -31,7 +31,7 @@ def test_the_line_is_still_there_once(mutant):
 def copy(tmp_path_factory):
     """A copy of what the tests need, with a kernel cache of its own."""
     folder = tmp_path_factory.mktemp("mutants")
-    for name in ("minigpt", "tests"):
+    for name in ("minigpt", "tests", "data"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "oracle"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
