@@ -3,13 +3,14 @@ import json
 import sys
 
 from minigpt.config import SampleConfig, add_flags, from_flags
-from minigpt.evaluate import tasks
+from minigpt.evaluate import report, tasks
 from minigpt.evaluate.metrics import paired
 from minigpt.interop.huggingface import find_folder
 from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
+from minigpt.show.readme import markdown_table, update_section
 from minigpt.world import load_world
 
 ANSWER = SampleConfig(temperature=0.0)
@@ -99,6 +100,8 @@ def add_eval_arguments(parser):
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")
+    parser.add_argument("--report", action="store_true", help="-n prompts per kind, one row per axis of generalisation, beside what is asked of the shipped model")
+    parser.add_argument("--readme", action="store_true", help="with --report: write the table into README.md")
     parser.add_argument("--by", metavar="FACET", help="also split the rows by a facet of the prompts: phrasing, name, fact, ...")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -108,7 +111,8 @@ def run_eval(arguments):
     """Score one or two models on the same held-out prompts."""
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
-    questions = tasks.test_examples(load_world(), arguments.split, arguments.n, arguments.seed)
+    make = report.questions if arguments.report else tasks.test_examples
+    questions = make(load_world(), arguments.split, arguments.n, arguments.seed)
     columns, outcomes = {}, {}
     for name in filter(None, (arguments.against, arguments.model)):
         assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
@@ -117,7 +121,9 @@ def run_eval(arguments):
     if arguments.json:
         print(json.dumps(columns, indent=2))
         return
-    print(tasks.comparison(columns))
+    print(report.report(questions, outcomes) if arguments.report else tasks.comparison(columns))
+    if arguments.report and arguments.readme:
+        update_section("evaluation", report.report(questions, outcomes, markdown_table))
     if len(outcomes) == 2:
         first, second, p = paired(*outcomes.values())
         print(f"\nonly {arguments.against} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
