@@ -102,6 +102,20 @@ WRONG = {
              ("feed_forward[1](dsum, forward_cache)", "feed_forward[1](dy, forward_cache)"),
              ("dsum = norm[1](dh, norm1_cache)", "dsum = norm[1](dh, norm2_cache)"),
              ("norm[0](x + a)", "norm[0](a)")],
+    "08.1": [("return w - rate * (mu * m + g), m", "return w - rate * m, m"),  # plain momentum
+             ("    m = mu * m + g", "    m *= mu\n    m += g"),  # in place
+             ("return w - rate * (mu * m + g), m", "return w - rate * (mu * m + g), mu * m + g")],
+    "08.2": [("loss = sum(loss * tokens for loss, _, tokens in pieces) / total",  # each piece counts the same
+              "loss = sum(loss for loss, _, _ in pieces) / len(pieces)"),
+             ("sum(gradient * tokens for _, gradient, tokens in pieces) / total", "sum(gradient for _, gradient, _ in pieces) / len(pieces)"),
+             ("max(1, sum(tokens for _, _, tokens in pieces))", "sum(tokens for _, _, tokens in pieces)")],  # 0 / 0
+    "08.3": [("length *= growth", "length += growth"),
+             ("while step >= length:", "while step > length:"),  # the restart comes one step late
+             ("lowest + (1.0 - lowest) * (1.0", "lowest + (1.0")],
+    "08.4": [("x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix", "x = matrix"),  # tall ones never get there
+             ("for _ in range(200):", "for _ in range(5):"),  # near, but not exact
+             ("x = x / np.sqrt((x * x).sum())", "x = x + 0.0"),  # runs away
+             ("    x = matrix.T if", "    return np.linalg.svd(matrix, full_matrices=False)[0] @ np.linalg.svd(matrix, full_matrices=False)[2]\n    x = matrix.T if")],
 }
 
 
