@@ -6,6 +6,17 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 
+def vector_bits():
+    """-> the width of this processor's vectors, as Numba compiles for it (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count)"""
+    from numba.core.registry import cpu_target
+
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128
+
+
+SQUARE = max(4, vector_bits() // 32)  # float32 numbers in a vector
+
+
 def low_level(stand_in):
     """Decorator for an LLVM generator; the result is `stand_in` itself where nothing is compiled."""
     return (lambda generator: stand_in) if config.DISABLE_JIT else intrinsic(prefer_literal=True)
@@ -69,6 +80,41 @@ def contiguous(typing, x):
     return x.copy(layout="C")(x), generate
 
 
+def _transpose_square(source, i, j, target, k, l):
+    target[k : k + SQUARE, l : l + SQUARE] = source[i : i + SQUARE, j : j + SQUARE].T
+
+
+@low_level(_transpose_square)
+def transpose_square(typing, source, i, j, target, k, l):
+    """target[k:k+n, l:l+n] = source[i:i+n, j:j+n].T for n = SQUARE, unchecked.
+
+    Interleaving row r with row r + n/2, log2(n) times over, is a transposition: n log2(n) instructions for n^2 numbers.
+    """
+    n = SQUARE
+    halves = [[half + lane // 2 + lane % 2 * n for lane in range(n)] for half in (0, n // 2)]
+
+    def generate(context, builder, signature, arguments):
+        item = context.get_value_type(source.dtype)
+        vector, align = llvmlite.ir.VectorType(item, n), context.get_abi_sizeof(item)
+        masks = [llvmlite.ir.Constant(llvmlite.ir.VectorType(llvmlite.ir.IntType(32), n), half) for half in halves]
+
+        def pointer(at, row):
+            index = [context.cast(builder, arguments[at + d], signature.args[at + d], types.intp) for d in (1, 2)]
+            index[0] = builder.add(index[0], context.get_constant(types.intp, row))
+            array = context.make_array(signature.args[at])(context, builder, arguments[at])
+            item_pointer = cgutils.get_item_pointer(context, builder, signature.args[at], array, index)
+            return builder.bitcast(item_pointer, vector.as_pointer())
+
+        rows = [builder.load(pointer(0, row), align=align) for row in range(n)]
+        for _ in range(n.bit_length() - 1):
+            rows = [builder.shuffle_vector(rows[r], rows[r + n // 2], mask) for r in range(n // 2) for mask in masks]
+        for row in range(n):
+            builder.store(rows[row], pointer(3, row), align=align)
+        return context.get_dummy_value()
+
+    return types.void(source, i, j, target, k, l), generate
+
+
 @low_level(lambda a, b: b if b > a or a != a else a)
 def maximum(typing, a, b):
     """The larger of two floats, the other one if one is NaN. A loop of it becomes vector instructions, max() does not."""
@@ -79,11 +125,3 @@ def maximum(typing, a, b):
         return builder.call(function, arguments)
 
     return a(a, a), generate
-
-
-def vector_bits():
-    """-> the width of this processor's vectors, as Numba compiles for it (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count)"""
-    from numba.core.registry import cpu_target
-
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128

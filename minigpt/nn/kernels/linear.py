@@ -1,0 +1,44 @@
+"""The linear layer and the unembedding on our own matrix product: for matmul="numba"."""
+import numpy as np
+
+from minigpt.nn.kernels.matmul import product, product_of_transposed, product_with_transposed
+
+
+def linear_forward(x, weight, bias=None):
+    """x (..., C), weight (C, O), bias (O,) or None -> y (..., O)"""
+    rows, weight = _rows(x), np.ascontiguousarray(weight)  # (N, C)
+    y = np.empty((len(rows), weight.shape[1]), x.dtype)
+    product(rows, weight, np.zeros((1, len(y[0])), x.dtype) if bias is None else bias.reshape(1, -1), y)
+    return y.reshape(*x.shape[:-1], weight.shape[1]), (rows, weight, bias is not None, x.shape)
+
+
+def linear_backward(dy, cache):
+    """dy (..., O) -> dx (..., C), dweight (C, O), dbias (O,) or None"""
+    rows, weight, has_bias, shape = cache
+    drows = _rows(dy)  # (N, O)
+    dx, dweight = np.empty_like(rows), np.zeros_like(weight)
+    product_with_transposed(drows, weight, dx)
+    product_of_transposed(rows, drows, dweight)
+    return dx.reshape(shape), dweight, drows.sum(axis=0) if has_bias else None
+
+
+def unembedding_forward(x, weight):
+    """x (..., C), weight (V, C) -> logits (..., V)"""
+    rows, weight = _rows(x), np.ascontiguousarray(weight)  # (N, C)
+    logits = np.empty((len(rows), len(weight)), x.dtype)
+    product_with_transposed(rows, weight, logits)
+    return logits.reshape(*x.shape[:-1], len(weight)), (rows, weight, x.shape)
+
+
+def unembedding_backward(dlogits, cache):
+    """dlogits (..., V) -> dx (..., C), dweight (V, C)"""
+    rows, weight, shape = cache
+    drows = _rows(dlogits)  # (N, V)
+    dx, dweight = np.empty_like(rows), np.zeros_like(weight)
+    product(drows, weight, np.zeros((1, weight.shape[1]), rows.dtype), dx)
+    product_of_transposed(drows, rows, dweight)
+    return dx.reshape(shape), dweight
+
+
+def _rows(x):
+    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
