@@ -1,5 +1,6 @@
 """Every lesson is complete, its solutions earn all points, its stubs none, and plausible wrong answers are rejected."""
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from minigpt.course.cells import find_folders, lessons_folder, read_lesson
 from minigpt.course.check import check
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
+from minigpt.course.walk import plain_maths
 from minigpt.course.weave import lesson_map
 
 FOLDERS = find_folders(lessons_folder())
@@ -58,6 +60,19 @@ WRONG = {
              ("u = rng.choice([-1.0, 1.0], size=x.shape)", "u = np.ones(x.shape)"),  # does not see two numbers exchanged
              ("u = rng.choice([-1.0, 1.0], size=x.shape)", "u = np.eye(x.size)[0]"),  # looks at the first number only
              ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
+    "04.1": [("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
+             ("scores - slopes", "scores + slopes"),
+             ("-np.inf, scores", "0.0, scores")],  # a score of 0 is not a weight of 0
+    "04.2": [("return turn(x, 1)", "return turn(x, -1)"),
+             ("10000.0 ** (-np.arange(0, D, 2) / D)", "10000.0 ** (-np.arange(D // 2) / D)"),
+             ("sign * np.arange(T)[:, None]", "sign * np.arange(1, T + 1)[:, None]"),  # the first place is 0
+             ("y[:, 1::2] = b * np.cos(angles) + a * np.sin(angles)", "y[:, 1::2] = b * np.cos(angles) - a * np.sin(angles)")],
+    "04.3": [("return turn(dy, -1)", "return turn(dy, 1)"),
+             ("return turn(dy, -1)", "return dy")],
+    "04.4": [("np.concatenate([weight[:, 0::2], weight[:, 1::2]], axis=1)", "weight"),
+             ("np.concatenate([weight[:, 0::2], weight[:, 1::2]], axis=1)",  # the way back
+              "weight.reshape(len(weight), 2, -1).transpose(0, 2, 1).reshape(weight.shape)"),
+             ("[weight[:, 0::2], weight[:, 1::2]]", "[weight[:, 1::2], weight[:, 0::2]]")],
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
@@ -134,6 +149,13 @@ def test_every_lesson_is_complete(folder):
         assert f"def {exercise.function}(" in stubs and f"def {exercise.function}(" in solutions
         assert len(WRONG[exercise.number]) >= 2
     assert 'assert ' in (folder / "lesson.py").read_text(encoding="utf-8"), "a lesson asserts equality with the package"
+
+
+@each_lesson
+def test_the_terminal_can_show_every_formula(folder):
+    for cell in read_lesson(folder / "lesson.py").cells:
+        for formula in re.findall(r"```math\n(.*?)```", cell.source, re.DOTALL) if cell.kind == "markdown" else ():
+            assert "\\" not in plain_maths(formula), plain_maths(formula)
 
 
 @each_lesson

@@ -6,13 +6,15 @@ import textwrap
 from minigpt.course.run import IMAGE, run_cells
 
 WIDTH = 88
-# LaTeX that the lessons use -> what a terminal can show; longer names first, so that \leq is not read as \le
-SYMBOLS = {r"\partial ": "∂", r"\partial": "∂", r"\cdots": "...", r"\cdot": "·", r"\dots": "...", r"\sum": "Σ", r"\prod": "Π",
+# LaTeX that the lessons use -> what a terminal can show
+SYMBOLS = {r"\begin{pmatrix}": "(", r"\end{pmatrix}": ")", r"\\": ";",
+           r"\partial ": "∂", r"\partial": "∂", r"\cdots": "...", r"\cdot": "·", r"\dots": "...", r"\sum": "Σ", r"\prod": "Π",
            r"\log": "log", r"\exp": "exp", r"\ln": "ln", r"\cos": "cos", r"\sin": "sin", r"\tanh": "tanh", r"\max": "max",
+           r"\min": "min", r"\ge": "≥", r"\leftarrow": "←", r"\eta": "η", r"\lambda": "λ", r"\gamma": "γ", r"\ne": "≠", r"\sim": "~",
            r"\odot": "⊙", r"\times": "×", r"\leq": "≤", r"\le": "≤", r"\geq": "≥", r"\neq": "≠", r"\approx": "≈", r"\infty": "∞",
            r"\sqrt": "√", r"\top": "T", r"\mid": "|", r"\quad": "   ", r"\qquad": "      ", r"\,": " ", r"\;": " ", r"\ ": " ",
            r"\left": "", r"\right": "", r"\alpha": "α", r"\beta": "β", r"\theta": "θ", r"\sigma": "σ", r"\mu": "μ", r"\epsilon": "ε",
-           r"\delta": "δ", r"\phi": "φ", r"\Delta": "Δ", r"\pi": "π", r"\to": "→", r"\in": "∈", r"\\": "", "&": ""}
+           r"\delta": "δ", r"\phi": "φ", r"\Delta": "Δ", r"\pi": "π", r"\to": "→", r"\in": "∈", "&": ""}
 
 
 def walk(lesson, first=1, last=None, wait=input, out=None):
@@ -59,15 +61,21 @@ def plain_maths(line):
     'p_j = e^(s_j) / Σ_k e^(s_k)'
     """
     line = re.sub(r"\\(?:text|mathrm|operatorname)\{([^{}]*)\}", r"\1", line)
-    for _ in range(4):  # fractions in fractions: from the inside out
-        line = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", _fraction, line)
+    while (start := line.rfind(r"\frac")) >= 0:  # fractions in fractions: the last one has none inside
+        above, end = _group(line, start + len(r"\frac"))
+        below, end = _group(line, end)
+        line = f"{line[:start]}{above} / {below}{line[end:]}"
     for symbol, shown in SYMBOLS.items():
         line = re.sub(re.escape(symbol) + r"(?![A-Za-z])", lambda _: shown, line) if symbol[-1].isalpha() \
             else line.replace(symbol, shown)
     return line.replace("{", "(").replace("}", ")").rstrip()
 
 
-def _fraction(match):
-    def bracket(text):
-        return f"({text})" if re.search(r"[-+] ", text) else text
-    return f"{bracket(match[1])} / {bracket(match[2])}"
+def _group(line, start):
+    """What stands in the braces that open at `start`, in brackets if it is a sum; and where it ends."""
+    depth, end = 0, start
+    while depth or end == start:
+        depth += {"{": 1, "}": -1}.get(line[end], 0)
+        end += 1
+    inside = line[start + 1:end - 1]
+    return f"({inside})" if re.search(r"[-+] ", inside) else inside, end
