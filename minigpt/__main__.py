@@ -14,7 +14,7 @@ COMMANDS = {
     "answer": ("minigpt.commands.use", "carry out one instruction"),
     "chat": ("minigpt.commands.use", "talk with a model"),
     "sample": ("minigpt.commands.use", "let a model continue a text"),
-    "bench": ("minigpt.bench", "measure operations, training steps, decoding and the tokenizer"),
+    "bench": ("minigpt.bench.cli", "measure operations, training steps, decoding and the tokenizer"),
     "gradcheck": ("minigpt.commands.stages", "compare every hand-written gradient with finite differences"),
     "lesson": ("minigpt.course.cli", "read, walk, check or convert the lessons"),
     "grade": ("minigpt.course.cli", "grade the exercises of a lesson"),

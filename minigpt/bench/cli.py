@@ -1,0 +1,144 @@
+"""python -m minigpt bench: which measurements, beside whom, and how they are shown."""
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from minigpt.bench import measure, operations, steps
+from minigpt.show.progress import table
+from minigpt.show.readme import markdown_table, update_section
+from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.text.tokenizer import Tokenizer
+from minigpt.world import load_world, pretraining_documents
+
+RIVAL = Path(__file__).parents[2] / "tests" / "oracle" / "rival.py"  # the only code that imports PyTorch
+SECTIONS = ("ops", "matmul", "attention", "steps", "decode", "tokenizer")
+
+
+def add_bench_arguments(parser):
+    """Flags of `bench`."""
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="which measurements (default: all)")
+    parser.add_argument("--shapes", default="abcde", help="which of the shapes a to e the steps are measured at (default all; d is GPT-2 with 124 M parameters)")
+    parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes; it must be installed")
+    parser.add_argument("--python", default=sys.executable, help="with --against: the Python that has PyTorch (default: this one)")
+    parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
+    parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss")
+    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
+    parser.add_argument("--readme", action="store_true", help="write the tables of steps and decoding into README.md")
+
+
+def run_bench(arguments):
+    """Measure and print."""
+    if arguments.pairs < 1:
+        raise ValueError(f"--pairs is {arguments.pairs}; it must be at least 1")
+    if unknown := set(arguments.shapes) - set(steps.SHAPES):
+        raise ValueError(f"--shapes holds {sorted(unknown)[0]!r}; choose from {''.join(steps.SHAPES)}")
+    found = {"machine": measure.machine()}
+    print("\n".join(f"{name}: {value}" for name, value in found["machine"].items()), flush=True)
+    if arguments.text:
+        found["text"] = _text(arguments)
+    else:
+        sections = {"ops": _operations, "matmul": _matmul, "attention": _attention, "steps": _steps, "decode": _decode, "tokenizer": _tokenizer}
+        for name in arguments.only:
+            title, header, rows = sections[name](arguments)
+            print(f"\n{title}\n\n{table(rows, header, right=range(1, len(header)))}", flush=True)
+            found[name] = {"title": title, "header": header, "rows": rows}
+            if arguments.readme and name in ("steps", "decode"):
+                machine = "Measured on: " + "; ".join(f"{k} {v}" for k, v in found["machine"].items()) + "."
+                update_section(f"bench {name}", markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def _operations(arguments):
+    return "operations at one shard of our default model, microseconds, BLAS on one thread", ["operation", "shape", "numpy", "fast", "ratio"], operations.operations()
+
+
+def _matmul(arguments):
+    return "matrix products, GFLOP/s on one thread", ["M x K x N", *(" x ".join(map(str, size)) for size in operations.LADDER)], operations.ladder()
+
+
+def _attention(arguments):
+    return "causal attention, GFLOP/s on one thread", ["", "forward", "backward", "numpy forward", "numpy backward"], operations.attention()
+
+
+def _steps(arguments):
+    header = ["shape", "parameters", "tokens/s", "ms per step", "own matmul, ms", "NumPy's products alone, ms", *(["PyTorch, ms", "ratio"] if arguments.against else [])]
+    rows = []
+    for shape in arguments.shapes:
+        L, H, C, V, T, B = steps.SHAPES[shape]
+        ours, theirs = _pairs(arguments, "step", shape)
+        own = steps.training_steps(shape, 3, matmul="numba")
+        cells = [f"{shape}: {L} layers, {H} heads, {C} wide, vocabulary {V}, {B} x {T} tokens", f"{steps.GPT(steps.config_of(shape), backend='numpy').num_parameters() / 1e6:.1f} M",
+                 f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), steps.milliseconds(own), steps.milliseconds(steps.matmul_floor(shape, 3))]
+        rows.append(cells + ([steps.milliseconds(theirs), f"{_ratio(theirs, ours):.2f}"] if theirs else []))
+    return "training steps: forward, backward, clip, AdamW, all cores; median (quartiles)", header, rows
+
+
+def _decode(arguments):
+    header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio"] if arguments.against else [])], []
+    for kind in steps.DECODE:
+        ours, theirs = _pairs(arguments, "decode", kind)
+        cells = [f"{kind}: {steps.DECODE[kind][1]} tokens of prompt, {steps.DECODE[kind][2]} new", f"{statistics.median(ours):,.0f}"]
+        rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}"] if theirs else []))
+    return "decoding, tokens per second", header, rows
+
+
+def _tokenizer(arguments):
+    text = "".join(itertools.islice(pretraining_documents(load_world(), 0), 8000))
+    size = len(text.encode("utf-8")) / 1e6
+    rows = []
+    for backend in ("numpy", "fast"):
+        start = time.perf_counter()
+        Tokenizer.train(text[: len(text) // 8], 300, SPECIAL_TOKENS, split="han", backend=backend)  # compiles
+        compiled = time.perf_counter() - start
+        start = time.perf_counter()
+        tok = Tokenizer.train(text, 2048, SPECIAL_TOKENS, split="han", backend=backend)
+        trained = time.perf_counter() - start
+        encoded = measure.quartiles(lambda: tok.encode(text, return_tensors="np"), 5, 0.01)[1]
+        rows.append([backend, f"{trained:.2f}", f"{size / encoded:.1f}", f"{compiled:.1f}"])
+    return f"tokenizer on {size:.1f} MB of the world's text, vocabulary 2048", ["path", "training, s", "encoding, MB/s", "first use, s"], rows
+
+
+def _text(arguments):
+    """nanoGPT's recipe, ours and PyTorch's in turn."""
+    ours, theirs = [], []
+    for _ in range(arguments.pairs if arguments.against else 1):
+        ours.append(_child(sys.executable, ["-m", "minigpt.bench.child", "text", arguments.text]))
+        print("ours:    {seconds:.1f} s, validation loss {loss:.4f} nats per character".format(**ours[-1]), flush=True)
+        if arguments.against:
+            theirs.append(_child(arguments.python, [str(RIVAL), "text", arguments.text]))
+            print("PyTorch: {seconds:.1f} s, validation loss {loss:.4f}".format(**theirs[-1]), flush=True)
+    if theirs:
+        print(f"wall time, ours / PyTorch: {statistics.median(a['seconds'] / b['seconds'] for a, b in zip(ours, theirs)):.2f}")
+    return {"ours": ours, "torch": theirs}
+
+
+def _pairs(arguments, what, name):
+    """Samples of ours and PyTorch's from alternating processes, one median per process; without --against ours alone, from this process."""
+    if not arguments.against:
+        return (steps.training_steps(name) if what == "step" else steps.decoding(name)), []
+    ours, theirs = [], []
+    for _ in range(arguments.pairs):
+        ours.append(statistics.median(_child(sys.executable, ["-m", "minigpt.bench.child", what, name])["samples"]))
+        theirs.append(statistics.median(_child(arguments.python, [str(RIVAL), what, name])["samples"]))
+    return ours, theirs
+
+
+def _ratio(first, second):
+    """Median of the ratios pair by pair: it holds when the machine's speed drifts."""
+    return statistics.median(a / b for a, b in zip(first, second))
+
+
+def _child(python, argv):
+    """Run a measurement in a process of its own -> its JSON. ValueError with its last line when it fails."""
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    done = subprocess.run([python, *argv], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise ValueError(f"{' '.join(argv)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
