@@ -17,7 +17,7 @@ ROWS = (
     ("sample.explain",),
     ("train.trainer", "sample.generate", "interop.huggingface"),
     ("nn.gpt", "train.batches", "train.checkpoint"),
-    ("nn.layers", "nn.losses", "nn.heads", "text.template", "world"),
+    ("nn.layers", "nn.losses", "text.template", "world"),
     ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling", "interop.families"),
     ("nn.kernels",),
     ("nn.ops", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),

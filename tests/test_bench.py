@@ -1,0 +1,70 @@
+"""The benchmark's own arithmetic and that every section runs, at the smallest shapes. No time is asserted."""
+import json
+
+import numpy as np
+import pytest
+
+from minigpt.bench import cli, measure, operations, recipe, steps
+
+
+def test_spread_is_quartiles():
+    assert measure.spread([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)
+    assert measure.spread([7.0]) == (7.0, 7.0, 7.0)
+
+
+def test_a_ratio_is_the_median_over_pairs_not_of_medians():
+    assert cli._ratio([2.0, 30.0, 4.0], [1.0, 10.0, 4.0]) == 2.0
+
+
+def test_machine_names_what_figures_depend_on():
+    found = measure.machine()
+    assert {"processor", "cores", "BLAS", "numpy", "numba", "Python"} <= set(found) and all(found.values())
+
+
+@pytest.mark.parametrize("name", sorted(set(operations.cases())))
+def test_every_case_runs_forward_and_backward_on_both_backends(name):
+    inputs = operations.cases()[name]
+    for backend in ("numpy", "fast"):
+        assert min(operations._forward_and_backward(operations.get_ops(backend), name, inputs, repeats=2)) > 0.0
+
+
+def test_every_rung_of_the_ladder_multiplies():
+    rng = np.random.default_rng(0)  # _rungs draws the same
+    a, b = rng.random((7, 13), np.float32), rng.random((13, 5), np.float32)
+    for name, work in operations._rungs(7, 13, 5).items():
+        out = next(cell.cell_contents for cell in work.__closure__ if np.shape(cell.cell_contents) == (7, 5))
+        out[:] = 0.0
+        work()
+        np.testing.assert_allclose(out, a @ b, rtol=1e-5, err_msg=name)
+
+
+def test_steps_and_decoding_give_samples(monkeypatch):
+    monkeypatch.setitem(steps.SHAPES, "z", (1, 2, 16, 31, 8, 4))
+    monkeypatch.setitem(steps.STEPS, "z", 2)
+    monkeypatch.setitem(steps.DECODE, "tiny", ("z", 3, 4))
+    for samples in (steps.training_steps("z", 2), steps.matmul_floor("z", 2), steps.decoding("tiny", 2)):
+        assert len(samples) == 2 and min(samples) > 0.0
+
+
+def test_characters_and_the_recipe_learn(tmp_path, monkeypatch):
+    path = tmp_path / "text.txt"
+    path.write_text("to be or not to be, that is the question. " * 60, encoding="utf-8")
+    train, validation, V = recipe.characters(path)
+    assert len(train) == 60 * 42 * 9 // 10 and len(train) + len(validation) == 60 * 42 and V == len(set("to be or not to be, that is the question. "))
+    found = recipe.run(path, tokens=30 * recipe.T * recipe.B)
+    assert found["loss"] < 0.8 * np.log(V) and found["seconds"] > 0.0
+
+
+def test_unknown_shapes_are_refused():
+    with pytest.raises(ValueError, match="'x'"):
+        cli.run_bench(type("Arguments", (), {"pairs": 1, "shapes": "ax"}))
+
+
+def test_json_and_a_failing_child(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_attention", lambda arguments: ("title", ["a", "b"], [["x", "1"]]))
+    parser = __import__("argparse").ArgumentParser()
+    cli.add_bench_arguments(parser)
+    cli.run_bench(parser.parse_args(["--only", "attention", "--json", str(tmp_path / "found.json")]))
+    assert json.loads((tmp_path / "found.json").read_text())["attention"]["rows"] == [["x", "1"]]
+    with pytest.raises(ValueError, match="KeyError"):
+        cli._child(cli.sys.executable, ["-m", "minigpt.bench.child", "step", "no-such-shape"])
