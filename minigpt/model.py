@@ -10,7 +10,9 @@ from minigpt.text.tokenizer import Tokenizer
 
 
 class GPT(Transformer):
-    """A Transformer that can be loaded, saved and sampled from."""
+    """A Transformer that can be loaded, saved and sampled from. stop: ids that end a text, as the model folder names them."""
+
+    stop = frozenset()
 
     @classmethod
     def from_pretrained(cls, name_or_folder, config=None, **options):
@@ -18,27 +20,29 @@ class GPT(Transformer):
 
         config: a GPTConfig that must equal the checkpoint's; None: the checkpoint's.
         """
-        saved, arrays = huggingface.read_folder(huggingface.find_folder(name_or_folder))
+        folder = huggingface.find_folder(name_or_folder)
+        saved, arrays = huggingface.read_folder(folder)
         if config is not None and config != saved:
             raise ValueError(f"{name_or_folder} was saved with {saved}, the config given is {config}; leave config out")
         model = cls(saved, **options)
         for name in model.params:
             model.params[name] = arrays[name]
+        model.stop = huggingface.read_stop(folder)
         return model
 
     def save_pretrained(self, folder, tokenizer=None, dtype="float32"):
         """Write a model folder that from_pretrained and transformers read; dtype "float16" halves it."""
         huggingface.write_folder(folder, self.config, self.params, tokenizer, dtype=dtype)
 
-    def generate(self, ids, max_new_tokens=32, stop=(), **settings):
+    def generate(self, ids, max_new_tokens=32, stop=None, **settings):
         """Continue each row. ids (B, T) -> (B, T+n) int32, the prompt included; rows that stop early end in the stop token.
 
-        settings: fields of SampleConfig (temperature, top_k, top_p, min_p, repetition_penalty, seed).
+        stop: ids that end a row; None: the model's own. settings: fields of SampleConfig (temperature, top_k, top_p, min_p, repetition_penalty, seed).
         """
         ids = np.asarray(ids)
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
-        rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), stop)
+        rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), self.stop if stop is None else stop)
         width = max(len(row.ids + row.stopped) for row in rows)
         new = np.array([row.ids + row.stopped * (width - len(row.ids)) for row in rows], np.int32).reshape(len(ids), width)
         return np.concatenate([ids.astype(np.int32), new], axis=1)  # (B, T+n)

@@ -395,3 +395,14 @@ def test_find_folder(tmp_path, monkeypatch):
     for wrong in ("smal", "../small", str(tmp_path / "none")):
         with pytest.raises(FileNotFoundError, match="these are: small"):
             huggingface.find_folder(wrong)
+
+
+def test_a_folder_names_the_ids_that_end_a_text(tmp_path):
+    for name, value, expected in (("generation_config.json", [5, 7], {5, 7}), ("generation_config.json", 5, {5}), ("config.json", 3, {3}), ("config.json", None, set())):
+        folder = tmp_path / f"{name}-{value}"
+        folder.mkdir()
+        files.write_json(folder / name, {"eos_token_id": value})
+        assert huggingface.read_stop(folder) == expected
+    files.write_json(folder / "config.json", {"eos_token_id": "x"})
+    with pytest.raises(ValueError, match="eos_token_id"):
+        huggingface.read_stop(folder)

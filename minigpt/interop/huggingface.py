@@ -34,6 +34,19 @@ def read_config(folder):
     return _read_config(Path(folder))[1]
 
 
+def read_stop(folder):
+    """folder -> set of ids that end a text: eos_token_id of generation_config.json, else of config.json; empty where neither says."""
+    for name in ("generation_config.json", "config.json"):
+        path = Path(folder) / name
+        ends = files.read_json(path).get("eos_token_id") if path.exists() else None
+        ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        if not all(type(i) is int and i >= 0 for i in ends):
+            raise ValueError(f"{path}: eos_token_id must be an id or a list of ids, not {files.short(ends)}")
+        if ends:
+            return frozenset(ends)
+    return frozenset()
+
+
 def read_folder(folder):
     """folder -> GPTConfig, {our name: array}; BF16 and F16 are widened to float32.
 
