@@ -131,6 +131,21 @@ WRONG = {
              ("for _ in range(200):", "for _ in range(5):"),  # near, but not exact
              ("x = x / np.sqrt((x * x).sum())", "x = x + 0.0"),  # runs away
              ("    x = matrix.T if", "    return np.linalg.svd(matrix, full_matrices=False)[0] @ np.linalg.svd(matrix, full_matrices=False)[2]\n    x = matrix.T if")],
+    "11.1": [("last = ids[len(ids) - n + 1:]", "last = ids[-n + 1:]"),  # with n = 1 that is the whole text
+             ("for i in range(len(ids) - n + 1) if", "for i in range(len(ids) - n) if"),  # the last row forgotten
+             ("{ids[i + n - 1] for", "{ids[i + n - 2] for")],
+    "11.2": [("for word in np.argsort(distance):", "for word in np.argsort(surprise):"),  # top-p
+             ("return kept / total", "return kept"),
+             ("distance = np.abs(surprise - (p * surprise).sum())", "distance = np.abs(surprise - surprise.mean())"),
+             ("        kept[word] = p[word]\n        total += p[word]", "        total += p[word]\n        kept[word] = p[word] * (total < mass)")],
+    "11.3": [("keys = np.concatenate([keys, key[None]])[-window:]", "keys = np.concatenate([keys, key[None]])[-window - 1:]"),
+             ("values = np.concatenate([values, value[None]])[-window:]", "values = np.concatenate([values, value[None]])[:window]"),
+             ("keys @ query / math.sqrt(len(query))", "keys @ query")],
+    "11.4": [("            if ids and ids[-1] == end:", "            if False:"),  # goes on behind the end
+             ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # compares means: another question
+              "beam = sorted(longer, key=lambda text: -text[1] / len(text[0]))[:width]"),
+             ("beam = sorted(longer, key=lambda text: -text[1])[:width]", "beam = sorted(longer, key=lambda text: -text[1])[:1]"),  # greedy
+             ("total + float(logp)", "float(logp)")],
 }
 
 
