@@ -1,8 +1,12 @@
 """The evaluation: every question gets its own answer, and the counts are right."""
+from types import SimpleNamespace
+
 import pytest
 
-from minigpt.evaluate import tasks
-from minigpt.world import FAMILIES, load_world
+from minigpt.evaluate import report, tasks
+from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.text.tokenizer import Tokenizer
+from minigpt.world import FAMILIES, examples, load_world
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,29 @@ def test_a_table_of_two_models():
 def test_wrong_lengths_are_no_score(questions):
     with pytest.raises(ValueError):
         tasks.score(questions, ["x"])
+
+
+def test_few_shot_prompts_fit_end_in_the_question_and_hold_solved_examples_of_its_kind():
+    world = load_world()
+    tok = Tokenizer.train([], 256 + len(SPECIAL_TOKENS), SPECIAL_TOKENS)  # bytes
+    assistant = SimpleNamespace(tokenizer=tok, model=SimpleNamespace(config=SimpleNamespace(block_size=tasks.LONGEST + 400)))
+    shots = tasks.few_shots(world, 3)
+    assert set(shots) == {(name, kind) for name, family in FAMILIES.items() for kind in family.kinds}
+    question = examples(world, "translate", "dev", 1, 0, "en-zh")[0]
+    alone = tok.decode(tasks._as_text(assistant, question, ()))
+    whole = tok.decode(tasks._as_text(assistant, question, shots["translate", "en-zh"]))
+    assert alone == f" Question: {question.messages[0]['content']} Answer:"
+    assert whole.endswith(alone) and whole.count("Answer:") > 1 and len(whole.encode()) <= 400
+    assert all(example.answer in whole for example in shots["translate", "en-zh"][:1])
+
+
+def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):
+    outcomes = {"all wrong": [False] * len(questions), "all right": [True] * len(questions)}
+    lines = report.report(questions, outcomes).splitlines()[2:]
+    assert len(lines) == len(report.ROWS) and not any("missed" in line for line in lines)
+    lines = report.report(questions, dict(reversed(outcomes.items()))).splitlines()[2:]
+    assert sum("missed" in line for line in lines) >= 10
+    held_out = next(row for row in report.ROWS if row.label.startswith("held-out"))
+    assert sum(map(held_out.counts, questions)) == sum(q.facets["cell"] == "held-out" for q in questions) > 0
+    kinds = {row.label: {q.kind for q in questions if row.counts(q)} for row in report.ROWS}
+    assert kinds["translate English to Chinese"] == {"en-zh"} and kinds["harmful wishes refused"] == {"harmful"}

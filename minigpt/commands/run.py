@@ -88,14 +88,16 @@ def make_tuned(world, tok, model, arguments, folder):
 def evaluate(world, tok, base, tuned, n):
     """Both models on the same held-out prompts -> counts per kind and some answers.
 
-    The base is asked twice, through the chat template, which it has never seen, and as Question / Answer text, which it has.
+    The base is asked three times: through the chat template, which it has never seen, as Question / Answer text, which it has,
+    and as such text after solved examples.
     """
     questions = tasks.test_examples(world, "dev", n)
     before = tasks.answer_all(InstructGPT(base, tok), questions, label="      base, chat template")
     plain = tasks.answer_all(InstructGPT(base, tok), questions, "plain", label="      base, as plain text")
+    shots = tasks.answer_all(InstructGPT(base, tok), questions, "few-shot", "      base, after examples", tasks.few_shots(world))
     after = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
     columns = {name: tasks.summary(questions, tasks.score(questions, answers))
-               for name, answers in (("base, chat", before), ("base, text", plain), ("tuned", after))}
+               for name, answers in (("base, chat", before), ("base, text", plain), ("base, examples", shots), ("tuned", after))}
     samples, shown = [], {}
     for question, base_answer, answer in zip(questions, before, after):
         kind = question.family, question.kind

@@ -14,11 +14,12 @@ def test_examples(world, split, n, seed=0):
     return [example for family in FAMILIES for example in examples(world, family, split, n, seed)]
 
 
-def answer_all(assistant, questions, style="chat", label="evaluating"):
+def answer_all(assistant, questions, style="chat", label="evaluating", shots=None):
     """The model's answer to every example -> list of texts.
 
     assistant: InstructGPT. style "chat": through the chat template; "plain": as Question / Answer text, which is how a model
-    that has only seen text can be asked.
+    that has only seen text can be asked; "few-shot": the same after solved examples of the same kind, as many as fit.
+    shots: {(family, kind): list of Example} for "few-shot", from `few_shots`.
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     answers, progress = [None] * len(questions), Progress(label, len(questions), unit="answers")
@@ -27,21 +28,38 @@ def answer_all(assistant, questions, style="chat", label="evaluating"):
         if style == "chat":
             texts = assistant.answers([questions[i].messages for i in chunk], max_new_tokens=LONGEST)
         else:
-            texts = _plain(assistant, [questions[i].messages for i in chunk])
+            solved = [(shots or {}).get((questions[i].family, questions[i].kind), ()) if style == "few-shot" else () for i in chunk]
+            texts = _continuations(assistant, [_as_text(assistant, questions[i], examples) for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
         progress.update(start + len(chunk))
     return answers
 
 
-def _plain(assistant, conversations):
-    tok, limit = assistant.tokenizer, assistant.model.config.block_size
-    prompts = []
-    for messages in conversations:
-        turns = ["Question: " + m["content"] if m["role"] == "user" else "Answer: " + m["content"] for m in messages]
-        prompts.append(tok.encode_ordinary(" " + "\n ".join(turns) + " Answer:")[-limit + LONGEST:])
+def few_shots(world, most=8, seed=0):
+    """Solved training examples of every kind -> {(family, kind): list of Example}"""
+    return {(name, kind): examples(world, name, "train", most, seed, kind) for name, family in FAMILIES.items() for kind in family.kinds}
+
+
+def _as_text(assistant, question, solved):
+    """The ids of a question as text, after as many solved examples as leave room for the answer."""
+    def written(example, answer):
+        turns = [("Question: " if m["role"] == "user" else "Answer: ") + m["content"] for m in example.messages]
+        return " " + "\n ".join(turns) + " Answer:" + answer
+
+    tok, room = assistant.tokenizer, assistant.model.config.block_size - LONGEST
+    ids = tok.encode_ordinary(written(question, ""))[-room:]
+    for example in solved:
+        before = tok.encode_ordinary(written(example, f" {example.answer}\n"))
+        if len(before) + len(ids) <= room:
+            ids = before + ids
+    return ids
+
+
+def _continuations(assistant, prompts):
+    """What a model that continues text makes of each prompt (ids), up to the end of the line -> list of texts"""
     rows = generate(assistant.model, prompts, SampleConfig(max_new_tokens=LONGEST, temperature=0.0), assistant.stop)
-    return [tok.decode(row.ids, skip_special_tokens=True).split("\n")[0].strip() for row in rows]
+    return [assistant.tokenizer.decode(row.ids, skip_special_tokens=True).split("\n")[0].strip() for row in rows]
 
 
 def score(questions, answers):
