@@ -50,7 +50,9 @@ class Rows:
 
 def encode_documents(documents, tok, tokens):
     """Encode documents, each followed by <|endoftext|>, until there are `tokens` tokens -> ids (N,) int32, first (N,) bool."""
-    end = tok.special_tokens["<|endoftext|>"]
+    end = tok.special_tokens.get("<|endoftext|>")
+    if end is None:
+        raise ValueError("this tokenizer has no <|endoftext|>, which ends every document: use another one")
     ids, first, count = [], [], 0
     for document in documents:
         piece = np.array(tok.encode_ordinary(document) + [end], np.int32)

@@ -22,13 +22,20 @@ def save(folder, model, state, config, about):
 
 
 def load(folder, model, state, config, about):
-    """Read the file back into model and state, bit for bit. Raises ValueError that names a setting that has changed."""
+    """Read the file back into model and state, bit for bit. Raises ValueError that names a setting that has changed.
+
+    A checkpoint of step 0 only proved that one can be written: it binds nobody, and model and state stay as they are.
+    """
     path = folder / FILE
+    arrays = safetensors.load_file(path)  # first: its checksum covers the metadata too
     metadata = safetensors.read_metadata(path)
+    if not {"step", "model", "train", "about"} <= metadata.keys():
+        raise ValueError(f"{path} is not the checkpoint of a training run; start anew with another --out")
+    if metadata["step"] == "0":
+        return
     _same(path, json.loads(metadata["model"]), dataclasses.asdict(model.config))
     _same(path, json.loads(metadata["train"]), dataclasses.asdict(config), free={"workers", "eval_every", "save_every"})
     _same(path, json.loads(metadata["about"]), about)
-    arrays = safetensors.load_file(path)
     for kind, params in _parts(model, state).items():
         for name in params:
             params[name] = arrays[f"{kind}/{name}"]
@@ -54,10 +61,10 @@ def _parts(model, state):
 
 
 def _same(path, saved, now, free=frozenset()):
-    for key in saved.keys() | now.keys():
+    for key in {**saved, **now}:
         if key not in free and saved.get(key) != now.get(key):
             raise ValueError(f"{path} was trained with {key} {_brief(saved.get(key))}, now it is {_brief(now.get(key))}; "
-                             "use the old value to resume, or another --out (or --fresh) to start anew")
+                             "use the old value to resume, or another --out to start anew")
 
 
 def _brief(value):

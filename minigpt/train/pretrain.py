@@ -22,7 +22,10 @@ def text_rows(path, tok, T):
     """A UTF-8 text file, its first 90 % to train on and the rest to validate -> Rows, Rows"""
     text = read_text(path)
     cut = len(text) * 9 // 10
-    return _rows([text[:cut]], tok, T), _rows([text[cut:]], tok, T)
+    try:
+        return _rows([text[:cut]], tok, T), _rows([text[cut:]], tok, T)
+    except ValueError as error:
+        raise ValueError(f"{path}, of which the last tenth is for validation: {error}") from None
 
 
 def _rows(documents, tok, T, tokens=math.inf):
@@ -34,7 +37,7 @@ def read_text(path):
     """A UTF-8 text file without its byte-order mark, line ends as \\n. ValueError names the first byte that is not UTF-8."""
     data = read_bytes(path)
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        return data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
 
@@ -42,7 +45,7 @@ def read_text(path):
 def pretrain(model, rows, validation, config, folder=None):
     """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept."""
     per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
-    about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts)}
+    about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts, validation.tokens)}
 
     def on_eval(step, model):
         return {"validation_loss": evaluate_loss(model, validation, VALIDATION_ROWS)}

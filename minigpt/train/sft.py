@@ -1,4 +1,5 @@
 """Instruction tuning: the same loss, on answers only (Ouyang et al. 2022, section 3.5). Where the manners come from."""
+import codecs
 import random
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def world_conversations(world, n, seed):
 def read_conversations(path):
     """A JSONL file, one {"messages": [{"role", "content"}, ...]} per line -> list of message lists. ValueError names the line."""
     found = []
-    for number, line in enumerate(read_bytes(path).splitlines(), 1):
+    for number, line in enumerate(read_bytes(path).removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -59,7 +60,8 @@ def tune(model, rows, replay, config, folder=None, on_eval=None):
     """
     per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
     old = min(round(per_step * config.replay), per_step - 1) if replay is not None else 0  # answers keep at least one row
-    about = {"stage": "sft", "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
+    about = {"stage": "sft", "base": checkpoint.fingerprint(model.params.flat),
+             "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
 
     def batch(step):
         new = batch_at(step, rows, per_step - old, config.seed)

@@ -9,7 +9,7 @@ from typing import Callable
 
 import numpy as np
 
-from minigpt.files import atomic_write
+from minigpt.files import atomic_write, parse_json, read_bytes
 from minigpt.nn import losses
 from minigpt.nn.threads import worker_pool
 from minigpt.show.progress import Progress
@@ -48,24 +48,30 @@ def train(model, config, run):
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
     with worker_pool(config.workers, shards) as run_all, _signals() as received:
-        while state.step < config.steps:
+        if run.folder and state.step < config.steps:
+            _save(run, model, state, config, log)  # a full disk, or a folder in the way, is known before the first step
+        stop = False
+        while state.step < config.steps and not stop:
             step = state.step
             batch = run.batch(step)
             loss = gradients(model, batch, buffers, run_all, [config.seed, step])
-            norm = _finite(step, loss, optim.clip(model.grads, config.clip), model)
+            norm = optim.clip(model.grads, config.clip)
+            _finite(step, model, {"loss": loss, "norm of the gradient": norm})
             lr = optim.update(model.params, model.grads, state, config, run_all, adamw=model.ops.adamw_update)
             entry = {"step": state.step, "tokens": state.step * config.batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm}
             last = state.step == config.steps
             if run.on_eval and (last or state.step % config.eval_every == 0):
                 entry.update(run.on_eval(state.step, model))
+                _finite(state.step, model, entry)
             log.append(entry)
-            progress.update(entry["tokens"], f"loss {loss:.3f}")
-            if run.folder and (last or received or state.step % config.save_every == 0):
+            stop = bool(received)  # asked once, so that what was not saved cannot be called saved
+            if run.folder and (last or stop or state.step % config.save_every == 0):
                 _save(run, model, state, config, log)
-            if received:
-                saved = f"saved; run the same command again to go on from step {state.step}" if run.folder else "nothing to save"
-                print(f"\n{signal.Signals(received[0]).name}: {saved}", flush=True)
-                raise Interrupted(128 + received[0])
+            progress.update(entry["tokens"], f"loss {loss:.3f}")
+    if received:
+        saved = f"saved; run the same command again to go on from step {state.step}" if run.folder else "there is no folder to save in"
+        print(f"\n{signal.Signals(received[0]).name}: {saved}", flush=True)
+        raise Interrupted(128 + received[0])
     return log
 
 
@@ -130,8 +136,17 @@ def evaluate_loss(model, rows, most=64, batch=8):
 
 
 def read_log(folder):
-    """The log of a run: one dict per step."""
-    return [json.loads(line) for line in (Path(folder) / LOG).read_text(encoding="utf-8").splitlines()]
+    """The log of a run: one dict per step. ValueError names the line that is not its step's."""
+    path, log = Path(folder) / LOG, []
+    for number, line in enumerate(read_bytes(path).splitlines(), 1):
+        try:
+            entry = parse_json(line)
+            if not isinstance(entry, dict) or entry.get("step") != number:
+                raise ValueError(f"not the entry of step {number}")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}; put the run's own log back, or start anew with another --out") from None
+        log.append(entry)
+    return log
 
 
 def _resume(model, state, config, run):
@@ -139,31 +154,40 @@ def _resume(model, state, config, run):
     if run.folder is None or not checkpoint.exists(run.folder):
         return []
     checkpoint.load(run.folder, model, state, config, run.about or {})
-    return read_log(run.folder)[: state.step]  # a crash between the two files leaves the log longer, never shorter
+    log = read_log(run.folder) if state.step else []
+    if len(log) < state.step:  # a crash between the two files leaves the log longer, never shorter
+        raise ValueError(f"{run.folder / LOG} ends at step {len(log)}, the checkpoint is of step {state.step}; "
+                         "put the run's own log back, or start anew with another --out")
+    return log[: state.step]
 
 
 def _save(run, model, state, config, log):
+    _finite(state.step, model, {"weights": float(np.abs(model.params.flat).max())})
     lines = "".join(json.dumps(entry) + "\n" for entry in log)
     atomic_write(run.folder / LOG, lines.encode("utf-8"))
     checkpoint.save(run.folder, model, state, config, run.about or {})
 
 
-def _finite(step, loss, norm, model):
-    """The norm, if it and the loss are numbers; otherwise stop and name the tensor. The last checkpoint is still good."""
-    if math.isfinite(loss) and math.isfinite(norm):
-        return norm
-    bad = [f"gradient of {name}" for name, g in model.grads.items() if not np.isfinite(g).all()]
-    raise FloatingPointError(f"step {step}: {bad[0] if bad else 'the loss'} is not finite (loss {loss}); "
+def _finite(step, model, numbers):
+    """Stop unless all numbers {name: value} are finite, and name the step and the first tensor that is not. What was saved stays."""
+    odd = [name for name, value in numbers.items() if not math.isfinite(value)]
+    if not odd:
+        return
+    tensors = [("", model.params), ("gradient of ", model.grads)]
+    bad = [kind + name for kind, params in tensors for name, x in params.items() if not np.isfinite(x).all()]
+    raise FloatingPointError(f"step {step}: {bad[0] if bad else odd[0]} is not finite; "
                              "the last checkpoint is intact: lower the learning rate, or look at the data of this step")
 
 
 class _signals:
-    """Inside the block SIGINT and SIGTERM are only noted in the list that it yields, so that a step is never cut in half."""
+    """Inside the block these signals are only noted in the list that it yields, so that a step is never cut in half."""
 
     def __enter__(self):
         self.received, self.before = [], {}
-        for name in ("SIGINT", "SIGTERM"):
-            number = getattr(signal, name)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is None or signal.getsignal(number) == signal.SIG_IGN:  # nohup asked to ignore it
+                continue
             try:
                 self.before[number] = signal.signal(number, self._note)
             except ValueError:  # not the main thread: its owner decides
@@ -171,9 +195,9 @@ class _signals:
         return self.received
 
     def _note(self, number, frame):
-        if number in self.received:  # asked twice: at once
-            os._exit(128 + number)
         self.received.append(number)
+        if len(self.received) > 2:  # asked for the third time (a wrapper may pass one Ctrl-C on twice): at once
+            os._exit(128 + number)
 
     def __exit__(self, *_):
         for number, handler in self.before.items():
