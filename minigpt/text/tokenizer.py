@@ -10,7 +10,7 @@ from minigpt.text import bpe, formats
 from minigpt.text.splitting import cut_special, pattern, refuse_special, replace_surrogates
 from minigpt.text.streaming import encode_iterable
 
-LARGE, BATCH = 2**18, 2**24  # characters that make loading the compiled kernels worth it; that are worked on at a time
+LARGE, BATCH = 2**21, 2**24  # characters that make compiled kernels worth their loading; that are worked on at a time
 
 
 class Tokenizer:
@@ -174,7 +174,7 @@ def batches(texts):
     batch, size = [], 0
     for text in texts:
         batch.append(text)
-        size += len(text)
+        size += len(text) + 1
         if size >= BATCH:
             yield batch
             batch, size = [], 0
@@ -183,7 +183,7 @@ def batches(texts):
 
 def is_large(texts, backend):
     """Shall compiled kernels work on these texts? They count bytes, at most 4 per character, in 32 bits."""
-    return backend == "fast" and LARGE <= sum(map(len, texts)) < 2**29
+    return backend == "fast" and LARGE <= sum(map(len, texts)) < 2**28
 
 
 def kernels():
