@@ -1,6 +1,7 @@
 """Every setting of the project: frozen dataclasses, presets, and the command-line flags made from their fields."""
 import argparse
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 
@@ -14,6 +15,17 @@ def _check_choices(config):
         choices = item.metadata["choices"]
         if choices and getattr(config, item.name) not in choices:
             raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; choose one of {', '.join(choices)}")
+
+
+def _check_values(config, names, holds, words):
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not holds(value):
+            raise ValueError(f"{name} is {value}; it must be {words}")
+
+
+# Whatever is larger is a mistake in a flag or in someone's config.json, and would ask for more memory than there is.
+LIMITS = {"vocab_size": 2**24, "block_size": 2**20, "n_layer": 2**10, "n_head": 2**10, "n_kv_head": 2**10, "n_embd": 2**24, "n_inner": 2**24}
 
 
 @dataclass(frozen=True)
@@ -37,9 +49,8 @@ class GPTConfig:
     rope_theta: float = setting(10000.0, "base of the rotary wavelengths")
 
     def __post_init__(self):
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name, limit in LIMITS.items():
+            _check_values(self, [name], lambda value: 1 <= value <= limit, f"at least 1 and at most {limit}")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd is {self.n_embd}, not a multiple of n_head {self.n_head}; change one of them")
         if self.kv_heads < 1 or self.n_head % self.kv_heads:
@@ -48,8 +59,8 @@ class GPTConfig:
             raise ValueError(f"head size {self.head_size} is odd; rope turns channels in pairs: change n_embd or n_head")
         if self.position == "sinusoidal" and self.n_embd % 2:
             raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
+        _check_values(self, ["dropout"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
+        _check_values(self, ["norm_eps", "rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
         _check_choices(self)
 
     @property
@@ -101,12 +112,12 @@ class TrainConfig:
     save_every: int = setting(500, "steps between checkpoints")
 
     def __post_init__(self):
-        for name in ("tokens", "batch_tokens", "eval_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("warmup", "flat", "final_lr", "replay"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is a fraction between 0 and 1")
+        _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: value >= 1, "at least 1")
+        _check_values(self, ["warmup", "flat", "final_lr", "replay"], lambda value: 0.0 <= value <= 1.0, "a fraction between 0 and 1")
+        _check_values(self, ["beta1", "beta2"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
+        _check_values(self, ["lr", "muon_lr", "weight_decay", "clip", "seed"], lambda value: 0 <= value < math.inf, "a number, 0 or more")
+        _check_values(self, ["eps"], lambda value: 0.0 < value < math.inf, "a number above 0")
+        _check_values(self, ["shards", "workers"], lambda value: 0 <= value <= 1024, "between 0 and 1024")
         _check_choices(self)
 
     @property

@@ -43,7 +43,7 @@ class GPT(Transformer):
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
         rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), self.stop if stop is None else stop)
-        width = max(len(row.ids + row.stopped) for row in rows)
+        width = max((len(row.ids + row.stopped) for row in rows), default=0)
         new = np.array([row.ids + row.stopped * (width - len(row.ids)) for row in rows], np.int32).reshape(len(ids), width)
         return np.concatenate([ids.astype(np.int32), new], axis=1)  # (B, T+n)
 
@@ -53,7 +53,7 @@ class InstructGPT:
 
     def __init__(self, model, tokenizer):
         self.model, self.tokenizer = model, tokenizer
-        self.stop = {tokenizer.special_tokens["<|end|>"], tokenizer.special_tokens["<|endoftext|>"]}
+        self.stop = {tokenizer.special_tokens[text] for text in ("<|end|>", "<|endoftext|>") if text in tokenizer.special_tokens}
 
     @classmethod
     def from_pretrained(cls, name_or_folder, **options):

@@ -24,6 +24,8 @@ def explain(assistant, generation, others):
     """
     tok, model = assistant.tokenizer, assistant.model
     tokens = [*generation.ids, *generation.stopped]
+    if not tokens:
+        raise ValueError("the answer has no token to explain; allow at least one with max_new_tokens")
     logp = continuation_logprobs(model, generation.prompt, tokens)
     worst = float(np.abs(logp - generation.logprobs).max())
     if worst > 1e-3:

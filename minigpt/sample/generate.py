@@ -33,11 +33,13 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
     its prompt, its place in the list and the seed, not on the other rows.
     """
     sampling.check(config)
-    prompts = [np.asarray(p, np.int64).reshape(-1) for p in prompts]
+    prompts = [np.asarray(p).reshape(-1) for p in prompts]
     limit = model.config.block_size
     for p in prompts:
         if not 0 < len(p) <= limit:
             raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
+        if p.dtype.kind not in "iu":
+            raise ValueError(f"a prompt holds numbers of type {p.dtype}; ids are whole numbers")
     results = [Generation(p.tolist()) for p in prompts]
     if not prompts or config.max_new_tokens == 0:
         return results

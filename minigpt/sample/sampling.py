@@ -17,8 +17,9 @@ def check(config):
         raise ValueError(f"min_p is {config.min_p}; it must be between 0 (off) and 1")
     if not (config.repetition_penalty > 0.0 and math.isfinite(config.repetition_penalty)):
         raise ValueError(f"repetition_penalty is {config.repetition_penalty}; it must be above 0 (1: off)")
-    if config.max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens is {config.max_new_tokens}; it must be 0 or more")
+    for name in ("max_new_tokens", "seed"):
+        if (getattr(config, name) or 0) < 0:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
 
 
 def distribution(logits, config, seen=None, allowed=None):
@@ -29,15 +30,16 @@ def distribution(logits, config, seen=None, allowed=None):
     Order: penalty (Keskar et al. 2019), allowed set, temperature, top-k, min-p, top-p (Holtzman et al. 2020).
     """
     z = np.asarray(logits, np.float64)
-    if np.isnan(z).any():
-        raise ValueError("the logits hold NaN; the weights are damaged or training diverged: load an earlier checkpoint")
+    if not np.isfinite(z.max(axis=1)).all():
+        raise ValueError("the logits hold NaN or infinity; the weights are damaged or training diverged: load an earlier checkpoint")
     if config.repetition_penalty != 1.0 and seen is not None:
         z = penalise(z, seen, config.repetition_penalty)
     if allowed is not None:
         z = restrict(z, allowed)
     if config.temperature == 0.0:
         return np.eye(z.shape[1])[z.argmax(axis=1)]  # all the probability on the likeliest token
-    z = (z - z.max(axis=1, keepdims=True)) / config.temperature  # the largest is 0: a tiny temperature cannot overflow
+    with np.errstate(over="ignore"):  # the largest is 0; a tiny temperature may send all others to -inf
+        z = (z - z.max(axis=1, keepdims=True)) / config.temperature
     if config.top_k:
         z = keep_top_k(z, config.top_k)
     p = np.exp(z - z.max(axis=1, keepdims=True))
