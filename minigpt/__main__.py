@@ -1,6 +1,8 @@
 """python -m minigpt COMMAND: the table of commands. Their bodies live in the rooms they belong to."""
 import argparse
 import importlib
+import os
+import signal
 import sys
 
 # name: (module with add_NAME_arguments(parser) and run_NAME(arguments), what it does)
@@ -26,7 +28,7 @@ COMMANDS = {
 def main(argv=None):
     """Run one command -> exit status: 0 done, 1 refused with one line, 2 usage, 128 + n stopped by signal n."""
     argv = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # whatever the terminal's locale is
     parser = argparse.ArgumentParser(prog="python -m minigpt", formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -35,18 +37,25 @@ def main(argv=None):
                                      + "\n\n`python -m minigpt COMMAND --help` explains a command's settings.")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
     name = parser.parse_args(argv[:1]).command
-    module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
-    command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=COMMANDS[name][1].capitalize() + ".")
-    getattr(module, f"add_{name}_arguments")(command)
-    arguments = command.parse_args(argv[1:])
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # like Ctrl-C, so that half a file is removed
     try:
-        return getattr(module, f"run_{name}")(arguments) or 0
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"minigpt {name}: {error}", file=sys.stderr)
+        module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
+        command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=COMMANDS[name][1].capitalize() + ".")
+        getattr(module, f"add_{name}_arguments")(command)
+        status = getattr(module, f"run_{name}")(command.parse_args(argv[1:])) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who read our output has gone, as `head` does; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+        print(f"minigpt {name}: {error}" + ("; choose smaller sizes" if isinstance(error, MemoryError) else ""), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        print(f"\nminigpt {name}: stopped", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,13 @@ def run_run(arguments):
     if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
         return show(read_json(folder / REPORT), arguments)
-    world, seconds, seed = load_world(), {}, arguments.seed
+    if arguments.n < 1:
+        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
+    tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
+    for name in ("tokenizer", "base", "tuned"):
+        make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
+    world, seconds = load_world(), {}
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)
@@ -46,9 +52,9 @@ def run_run(arguments):
         seconds[name] = round(time.perf_counter() - start, 1)
         return result
 
-    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder, seed))
-    base = step(2, "pretraining", lambda: make_base(world, tok, arguments, folder))
-    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), arguments, folder))
+    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", arguments.seed))
+    base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base"))
+    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned"))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     show(read_json(folder / REPORT), arguments)
@@ -57,31 +63,28 @@ def run_run(arguments):
 
 def make_tokenizer(world, folder, seed):
     """Train the tokenizer, or take the one that an earlier run left in the folder."""
-    if (folder / "tokenizer" / "tokenizer.json").exists():
-        return Tokenizer.load(folder / "tokenizer")
+    if (folder / "tokenizer.json").exists():
+        return Tokenizer.load(folder)
     tok = world_tokenizer(world, seed=seed)
-    tok.save(folder / "tokenizer")
+    tok.save(folder)
     for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
         print(f"      {tok.vocab_size} tokens; {line!r} -> " + " | ".join(tok.decode([i]) for i in tok.encode_ordinary(" " + line)))
     return tok
 
 
-def make_base(world, tok, arguments, folder):
+def make_base(world, tok, shape, config, folder):
     """Pretrain: text in, a model that can continue text."""
-    config = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
-    shape = dataclasses.replace(PRESETS[arguments.preset], vocab_size=tok.vocab_size)
+    shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)
     model = GPT(shape, config.seed)
     print(f"      {model.num_parameters():,} parameters, {config.tokens:,} tokens of the world's text")
-    finish(model, tok, pretrain.pretrain(model, rows, validation, config, make_folder(folder / "base")), config, folder / "base")
+    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
     return model
 
 
-def make_tuned(world, tok, model, arguments, folder):
+def make_tuned(world, tok, model, config, folder):
     """Tune: instructions and answers in, a model that answers."""
-    config = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
-    log = tune_on_world(model, tok, world, config, make_folder(folder / "tuned"))
-    finish(model, tok, log, config, folder / "tuned")
+    finish(model, tok, tune_on_world(model, tok, world, config, folder), config, folder)
     return model
 
 

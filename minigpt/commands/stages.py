@@ -45,6 +45,8 @@ def run_tokenizer(arguments):
     """Train or load a tokenizer, save it, show its work."""
     if not arguments.out and arguments.show is None:
         raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
+    if arguments.out:
+        make_folder(arguments.out)  # refused now if it cannot be written
     if arguments.model:
         tok = Tokenizer.load(find_folder(arguments.model))
     elif arguments.text:
