@@ -33,50 +33,48 @@ def takes(word, noun):
     return not word["takes"].isdisjoint(noun["kinds"])
 
 
-def draw_word(world, tag, partner, rng, split):
-    """Draw a word for one slot; "names|x": mostly a name, else a word with the tag x. -> word, or None where nothing fits"""
-    if tag.startswith("names"):
-        other = tag[6:]
-        if not other or rng.random() < 0.7:
-            return draw_name(world, rng, split)
-        tag = other
-    fitting = candidates(world, tag, partner)
-    return rng.choice(fitting) if fitting else None
-
-
-def draw_once(world, slots, rng, split, given):
-    """One try: (words by slot, pairs), or None where two slots hold the same word or nothing fits."""
+def draw_things(world, slots, rng, given):
+    """One try at the slots that are no people. -> (words by slot, pairs), or None where nothing fits"""
     words, pairs = dict(given), []
     for slot, tag, partner in slots:
         if slot not in words:
-            words[slot] = draw_word(world, tag, words[partner] if partner else None, rng, split)
-            if words[slot] is None:
+            fitting = candidates(world, tag, words[partner] if partner else None)
+            if not fitting:
                 return None
+            words[slot] = rng.choice(fitting)
         if partner:
             taker, noun = (slot, partner) if takes(words[slot], words[partner]) else (partner, slot)
             pairs.append((words[taker]["en"], words[noun]["en"]))
-    if len({word["en"] for word in words.values()}) < len(words):
-        return None
     return words, pairs
+
+
+def draw_person(world, tag, rng, split):
+    """Draw a person for a slot: "names" a name; "names|x" mostly a name, else a word with the tag x. -> word"""
+    other = tag.partition("|")[2]
+    return rng.choice(candidates(world, other)) if other and rng.random() < 0.3 else draw_name(world, rng, split)
 
 
 def draw(world, slots, rng, split, given=(), label=None, pair_split=None):
     """Draw words for parsed slots so that their pairs are allowed in `split`. -> {slot: word}
 
     given: slots that are already decided. label: a plot; (label, obj) then counts as a pair. Slots without any pair count all
-    their words except names as one. pair_split: where pairs are from, when not from `split` (names always are).
+    their words as one. pair_split: where pairs are from, when not from `split` (names always are).
     ValueError after 5000 tries, which means that the tables leave no choice.
     """
+    people = [(slot, tag) for slot, tag, _ in slots if tag.startswith("names")]
+    things = [slot for slot in slots if not slot[1].startswith("names")]
     for _ in range(5000):
-        drawn = draw_once(world, slots, rng, split, given)
+        drawn = draw_things(world, things, rng, given)
         if drawn is None:
             continue
         words, pairs = drawn
         if label and "obj" in words:
-            pairs = [*pairs, (label, words["obj"]["en"])]
-        if not pairs:
-            together = tuple(word["en"] for word in words.values() if "shape" not in word)
-            pairs = [together] if len(together) > 1 else []
-        if not pairs or pairs_allowed(pairs, pair_split or split):
+            pairs.append((label, words["obj"]["en"]))
+        if pairs and not pairs_allowed(pairs, pair_split or split):
+            continue
+        words |= {slot: draw_person(world, tag, rng, split) for slot, tag in people if slot not in words}
+        if len({word["en"] for word in words.values()}) < len(words):
+            continue
+        if pairs or len(words) == 1 or pairs_allowed([tuple(word["en"] for word in words.values())], pair_split or split):
             return words
     raise ValueError(f"no words for the slots {slots} in split {split!r} after 5000 tries; the tables need more words that fit")

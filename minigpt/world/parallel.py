@@ -6,6 +6,11 @@ from minigpt.world.draw import draw, parse_slots
 from minigpt.world.text import capital, fill, read_table, tidy_chinese
 
 
+FORMS = (" {english} In Chinese: {chinese}", " {chinese} In English: {english}", " English: {english}\n Chinese: {chinese}",
+         " Chinese: {chinese}\n English: {english}")
+WORD_LISTS = ("objects", "animals", "foods", "places", "people")
+
+
 @dataclass(frozen=True)
 class Pattern:
     """One row of patterns.tsv. The first English and Chinese wordings are the reference, all of them are right."""
@@ -40,19 +45,11 @@ def sentence_pair(world, rng, split):
 
 
 def parallel_document(world, rng):
-    """Pretraining text: two to four sentences with their translation, or a few single words, in a form that can be continued."""
+    """Pretraining text: one to three sentences with their translation, or a few single words, in a form that can be continued."""
     if rng.random() < 0.25:
-        nouns = [rng.choice(world.words[rng.choice(("objects", "animals", "foods", "places"))]) for _ in range(4)]
-        return " " + " ".join(f"In Chinese, {word['en']} is {word['zh']}." for word in nouns)
-    lines = []
-    form = rng.randrange(3)
-    for _ in range(rng.randint(1, 3)):
-        pair = sentence_pair(world, rng, "train")
-        english, chinese = pair.english[0], pair.chinese[0]
-        if form == 0:
-            lines.append(f" {english} In Chinese: {chinese}")
-        elif form == 1:
-            lines.append(f" {chinese} In English: {english}")
-        else:
-            lines.append(f" English: {english}\n Chinese: {chinese}")
-    return "\n".join(lines)
+        words = [rng.choice(world.words[rng.choice(WORD_LISTS)] if rng.random() < 0.85 else world.names) for _ in range(4)]
+        if rng.random() < 0.6:
+            return " " + " ".join(f"In Chinese, {word['en']} is {word['zh']}." for word in words)
+        return " " + " ".join(f"In English, {word['zh']} is {word['en']}." for word in words)
+    form, pairs = rng.choice(FORMS), [sentence_pair(world, rng, "train") for _ in range(rng.randint(1, 3))]
+    return "\n".join(form.format(english=pair.english[0], chinese=pair.chinese[0]) for pair in pairs)

@@ -7,6 +7,7 @@ from minigpt.world.text import capital, choose, fill, parse_choices, read_table
 
 ENDINGS = ("happy", "sad")
 EVERY_PLOT = "any"     # the row of plots.tsv whose slots and parts every plot shares
+LONGEST = 7            # sentences
 SECOND_PARAGRAPH = "4"     # the first part after the turn of a story
 
 
@@ -71,6 +72,8 @@ def choose_steps(plot, ending, rng, sentences, often):
     optional = [step for step in steps if step.endswith("?")]
     if sentences is None:
         left_out = {step for step in optional if rng.random() > (often / 2 if step.endswith("??") else often)}
+        while len(steps) - len(left_out) > LONGEST:
+            left_out.add(rng.choice(optional))
     else:
         surplus = len(steps) - sentences
         if not 0 <= surplus <= len(optional):

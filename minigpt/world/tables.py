@@ -1,5 +1,6 @@
 """The authored tables in data/, read once into a World."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def read_word(row, table):
         word["tags"].append("nouns")
     if table in ("verbs", "activities"):
         word.update({form: row[form] or regular for form, regular in verb_forms(row["en"]).items()})
+    if table == "adjectives":
+        word["bare"] = row["zh"].removesuffix("的")
     if table == "adjectives" and row["pred"]:
         word["tags"].append("described")
         word["neg"] = "不" + row["pred"]
@@ -68,6 +71,11 @@ def read_authored(path):
     return tuple({**row, "parts": parse_choices(row["text"])} for row in read_table(path))
 
 
+def english_words(folder):
+    """Every word of the tables, listed names among them, in lower case: no invented name may be one. -> frozenset"""
+    return frozenset(word for path in sorted(folder.glob("*/*.tsv")) for word in re.findall("[a-z]+", path.read_text("utf-8").lower()))
+
+
 def load_world(data_dir=None):
     """Read the tables of the world (see data/README.md). data_dir: their folder, by default the project's. ValueError where a table is missing."""
     folder = Path(data_dir or data_folder())
@@ -78,7 +86,7 @@ def load_world(data_dir=None):
     return World(
         words=words,
         names=tuple(listed_name(row) for row in read_table(folder / "lexicon" / "names.tsv")),
-        avoid={"words": frozenset(word["en"].lower() for group in words.values() for word in group),
+        avoid={"words": english_words(folder),
                "groups": tuple(row["letters"] for row in read_table(folder / "lexicon" / "avoid.tsv"))},
         facts=all_facts,
         relations=relations,

@@ -1,6 +1,7 @@
 """The task families, and examples of them for every split."""
 
 import random
+from dataclasses import replace
 
 from minigpt.world import answer, chat, refuse, summarise, translate, write
 from minigpt.world.splits import SPLITS, split_of
@@ -36,7 +37,8 @@ def one_example(world, record, kind, split, rng):
         if (example.facets["cell"] == "held-out") != due:
             continue
         if kind not in record.hashed or split_of("prompt", prompt_text(example), percent=10) == split:
-            return example
+            pairs = "none" if kind in record.hashed else "seen" if split == "train" else "held-out"
+            return replace(example, facets={**example.facets, "combination": pairs})
 
 
 def prompt_text(example):

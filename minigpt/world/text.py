@@ -33,13 +33,13 @@ def fill(template, words, language="en"):
 
     {slot} is the word in `language`, {slot.column} another column of its row, {a x y} puts the English article before both.
     """
-    def replace(match):
+    def _phrase(match):
         article, slot, column, second, second_column = match.groups()
         phrase = words[slot][column or language]
         if second:
             phrase += " " + words[second][second_column or language]
         return with_article(phrase) if article else phrase
-    return _SLOT.sub(replace, template)
+    return _SLOT.sub(_phrase, template)
 
 
 def capital(sentence):
@@ -58,7 +58,7 @@ def parse_choices(line):
 
     A sequence is a tuple of strings and of choices; a choice is a list of sequences.
     """
-    sequence, rest = _parse_sequence(line, "")
+    sequence, rest = _parse_sequence(line, ")]")
     if rest:
         raise ValueError(f"unbalanced bracket in {line!r} before {rest!r}; close what is open")
     return sequence

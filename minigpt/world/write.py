@@ -78,15 +78,19 @@ def request(world, rng, split, kind, names, wants):
     return fill(" ".join(pieces), words, language), phrasing, language
 
 
+def story_wants(world, form, names, words, ending, number):
+    """What `constraints` checks; ending and number may be None. feelings: the words of happy endings, and of sad ones. -> dict"""
+    feelings = tuple(tuple(word["en"] for word in world.words[tag]) for tag in ("joy", "grief"))
+    return {"form": form, "names": tuple(names), "words": tuple(words), "ending": ending, "number": number, "feelings": feelings}
+
+
 def make(world, rng, split, kind):
     """Write a text first, then the prompt that it answers. -> Example"""
     names, ending = draw_names(world, rng, split), rng.choice(ENDINGS)
     number = rng.randint(*LENGTHS[kind]) if rng.random() < 0.3 else None
     text, story = compose(world, rng, split, kind, names, number, ending)
-    wants = {"form": kind, "names": tuple(name["en"] for name in names), "number": number,
-             "words": tuple(draw_words(rng, text, story.words)) if rng.random() < 0.7 else (),
-             "ending": ending if rng.random() < 0.7 else None,
-             "feelings": tuple(tuple(word["en"] for word in world.words[tag]) for tag in ("joy", "grief"))}
+    words = draw_words(rng, text, story.words) if rng.random() < 0.7 else ()
+    wants = story_wants(world, kind, [name["en"] for name in names], words, ending if rng.random() < 0.7 else None, number)
     prompt, phrasing, language = request(world, rng, split, kind, names, wants)
     facets = make_facets(world, "write", f"{kind}/{language}" + ("/number" if number else ""), dict(enumerate(names)), phrasing, language,
                          people=len(names), ending=wants["ending"] or "free")

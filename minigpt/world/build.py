@@ -1,0 +1,35 @@
+"""The world as files: pretraining text and JSONL of instructions, for reading and for other programs."""
+
+import itertools
+import json
+from pathlib import Path
+
+from minigpt.files import atomic_write
+from minigpt.world.corpus import pretraining_documents
+from minigpt.world.splits import SPLITS
+from minigpt.world.tasks import FAMILIES, examples
+
+SAMPLES = {"documents": 150, "per_kind": 15, "seed": 0}     # what stands in data/samples
+
+
+def record(example):
+    """An example as a line of JSONL: the conversation with its answer as "messages", and all that a verifier needs. -> dict"""
+    return {"family": example.family, "kind": example.kind, "messages": [*example.messages, {"role": "assistant", "content": example.answer}],
+            "accept": list(example.accept), "wants": example.wants, "facets": example.facets}
+
+
+def jsonl(world, split, per_kind, seed):
+    """per_kind examples of every kind of every family. -> text with a JSON object a line"""
+    return "".join(json.dumps(record(example), ensure_ascii=False) + "\n" for name, family in FAMILIES.items() for kind in family.kinds
+                   for example in examples(world, name, split, per_kind, seed, kind))
+
+
+def build(world, folder, documents, per_kind, seed):
+    """Write pretraining.txt (documents are separated by an empty line) and train, dev, test.jsonl to a folder. -> {file: bytes}"""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(itertools.islice(pretraining_documents(world, seed), documents)) + "\n"
+    files = {"pretraining.txt": text, **{f"{split}.jsonl": jsonl(world, split, per_kind, seed) for split in SPLITS}}
+    for name, content in files.items():
+        atomic_write(folder / name, content.encode("utf-8"))
+    return {name: len(content.encode("utf-8")) for name, content in files.items()}

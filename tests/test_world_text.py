@@ -1,0 +1,162 @@
+"""The world's language: how large and varied it is, and rules that its English and Chinese must keep."""
+
+import itertools
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from minigpt.world import FAMILIES, examples, load_world, pretraining_documents
+from minigpt.world.corpus import MIXTURE
+from minigpt.world.facts import statements
+from minigpt.world.parallel import sentence_pair
+from minigpt.world.stats import distinct_ngrams, overlap, phrasing_counts, training_ngrams
+from minigpt.world.stories import ENDINGS, answerable, ask, ask_unknown, tell
+from minigpt.world.tables import WORD_TABLES
+from minigpt.world.text import all_choices, choose, fill, parse_choices, plural, verb_forms, with_article
+from minigpt.world.write import split_sentences
+
+FLOORS = {"objects": 120, "animals": 60, "places": 60, "adjectives": 60, "foods": 40, "people": 30, "names": 120, "verbs": 65, "activities": 40,
+          "feelings": 15, "weather": 10, "times": 25, "numbers": 18, "materials": 10, "family": 14}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return load_world()
+
+
+@pytest.fixture(scope="module")
+def documents(world):
+    return list(itertools.islice(pretraining_documents(world, 21), 10000))
+
+
+def test_floors_keep_the_world_from_shrinking(world, documents):
+    sizes = {"names": len(world.names), **{table: len(world.words[table]) for table in WORD_TABLES}}
+    assert all(sizes[name] >= floor for name, floor in FLOORS.items()), sizes
+    assert len(world.facts) >= 600 and len(world.myths) >= 24
+    assert len(world.plots) >= 16 and len(world.patterns) >= 60
+    assert distinct_ngrams(documents)[0] >= 190_000
+
+
+def test_every_family_has_many_phrasings_and_some_held_out(world):
+    counts = phrasing_counts(world)
+    for table in ("answer", "chat", "refuse", "summarise", "translate", "write"):
+        assert counts[table]["train"] >= 70 and counts[table]["dev"] >= 10 and counts[table]["test"] >= 10, (table, counts[table])
+
+
+def test_mixture_keeps_its_shares(world, documents):
+    assert sum(share for share, _ in MIXTURE.values()) == pytest.approx(1)
+    size = sum(len(document.encode()) for document in documents)
+    parallel = sum(len(document.encode()) for document in documents if re.search(r" In (Chinese|English)[:,]|^ (Chinese|English):", document))
+    assert parallel / size == pytest.approx(MIXTURE["parallel"][0], abs=0.03)
+    followed = [re.search(r"\n (In short|TL;DR|Summary|The gist|In a few words|In one sentence|Question)", document) is not None
+                for document in documents if re.search(r"(was|were|had|went|wanted) ", document.split(".")[0]) and len(document) > 200
+                and ": " not in document.split(".")[0]]
+    assert 0.2 < sum(followed) / len(followed) < 0.45
+
+
+def test_evaluation_is_not_in_the_training_text(world):
+    trained = training_ngrams(world, n=8, documents=4000, instructions=4000)
+    for name, kind, most in (("translate", "en-zh", 0.2), ("translate", "zh-en", 0.2), ("summarise", "one-paragraph", 0.3), ("write", "story", 0.3)):
+        assert overlap(world, "test", kind, name, trained, count=50) < most
+
+
+def test_words_translate_one_to_one(world):
+    """Within what one slot can hold, no Chinese word stands for two English ones, nor the other way round."""
+    things = [word for table in ("objects", "animals", "foods", "places", "people") for word in world.words[table]]
+    for words in (things, world.names, world.words["times"], world.words["numbers"], world.words["felt"], world.words["weather"], world.words["ability"]):
+        assert len({word["en"] for word in words}) == len({word["zh"].strip() for word in words}) == len(words)
+
+
+def test_every_noun_has_a_measure_word_and_every_word_is_used(world):
+    assert all(re.fullmatch("[一-鿿]", word["measure"]) for word in (*world.words["nouns"], *world.words["people"]))
+    kinds = {kind for words in world.words.values() for word in words for kind in word["kinds"]}
+    for words in world.words.values():
+        for word in words:
+            unknown = word["takes"] - kinds
+            assert not unknown, (word["en"], unknown)
+
+
+def test_chinese_sentences_keep_their_rules(world):
+    rng = random.Random(0)
+    for _ in range(4000):
+        for sentence in sentence_pair(world, rng, "train").chinese:
+            assert sentence[-1] in "。？", sentence
+            assert not re.search(r"的的|大大|小小|老老|  |[一-鿿][A-Za-z]|[A-Za-z][一-鿿]|(?<![周十])二(?!十)|[,.?!]", sentence.replace("小小提琴", "")), sentence
+
+
+def test_english_keeps_its_rules(world, documents):
+    text = [document for document in documents if not re.search(r"(Copy|Reverse|Sort|Count):|[Ll]etter ", document)]
+    for document in text:
+        for match in re.finditer(r"\b([Aa]n?) ([A-Za-z])(\w*)", document):
+            article, first, rest = match.groups()
+            if first.isupper() and article == "A":     # "A is" as in the letters
+                continue
+            assert (article.lower() == "an") == (first.lower() in "aeiou" and rest != "niversity" or first + rest == "hour"), (match[0], document)
+        assert not re.search(r"\b(\w+) \1\b", re.sub(r"\b[Tt]hat that\b", "", document)), document
+        assert re.search(r"[.?!。？！]$", document), document
+
+
+def test_every_telling_is_one_sentence_and_names_its_feeling_last(world):
+    joy, grief = ({word["en"] for word in world.words[tag]} for tag in ("joy", "grief"))
+    for plot in world.plots.values():
+        for ending in ENDINGS:
+            for step, sequences in plot.parts[ending].items():
+                for wording in (wording for sequence in sequences for wording in all_choices(sequence)):
+                    plain = re.sub(r"\{[^}]*\}", "", wording)
+                    assert plain.count(".") == 1 and plain.endswith("."), wording
+                    assert set(re.findall(r"\w+", plain)).isdisjoint(joy | grief), wording
+                    feeling = {"happy": "{joy}", "sad": "{grief}"}[ending]
+                    assert (feeling in wording) == (step == list(plot.parts[ending])[-1]), wording
+
+
+def test_stories_tell_what_their_questions_ask(world):
+    """The words of an answer occur in the story; what is unanswerable is never answerable in the same telling."""
+    rng = random.Random(1)
+    for _ in range(2000):
+        story = tell(world, rng, "train", paragraphs=rng.choice((1, 2)))
+        assert 3 <= len(split_sentences(story.text)) <= 7
+        question, short, full = ask(story, rng)
+        told = set(re.findall(r"\w+", story.text.lower()))
+        if short not in ("Nobody.", "Yes.", "No."):
+            missing = {word for word in re.findall(r"\w+", short.lower())} - told
+            assert missing <= {"because", "forgot", "it", "watered", "yuan", "in", "at", "by", "on", "the", "to", "s"}, (story.text, question, short)
+        asked = {wording for row in answerable(story) for wording in all_choices(row["parts"])}
+        assert ask_unknown(story, rng) not in {fill(wording, story.words) for wording in asked}
+        mentioned = {story.words["name"]["en"], story.words["obj"]["en"] if "obj" in story.words else story.words["do"]["en"]}
+        assert all(name in story.gist for name in mentioned) and all(name in story.text for name in mentioned)
+
+
+def test_no_two_facts_contradict_each_other(world):
+    keys = Counter((fact.relation, fact.words["x"]["en"], fact.words["z"]["en"]) for fact in world.facts)
+    assert max(keys.values()) == 1
+    for fact in world.facts:
+        assert len({*statements(world, fact)}) == len(statements(world, fact))
+        if fact.relation in ("plus", "minus"):
+            numbers = ["zero", *(word for word in "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+                                 "sixteen seventeen eighteen nineteen twenty".split())]
+            x, y, z = (numbers.index(fact.words[slot]["en"]) for slot in "xyz")
+            assert (x + z if fact.relation == "plus" else x - z) == y
+
+
+def test_choices_slots_and_forms():
+    parsed = parse_choices("(Sum up|Shorten) this[ now[ please]]")
+    wordings = all_choices(parsed)
+    assert len(wordings) == 6 and "Shorten this now please" in wordings
+    assert {choose(random.Random(seed), parsed) for seed in range(200)} == set(wordings)
+    for broken in ("(open|never closed", "closed] never opened", "(a|b]"):
+        with pytest.raises(ValueError):
+            parse_choices(broken)
+    words = {"name": {"en": "Tom"}, "adj": {"en": "old"}, "obj": {"en": "kite", "zh": "风筝"}}
+    assert fill("{name} saw {a adj obj}", words) == "Tom saw an old kite"
+    assert [with_article(word) for word in ("apple", "hour", "unicorn", "kite")] == ["an apple", "an hour", "a unicorn", "a kite"]
+    assert [plural(noun) for noun in ("box", "berry", "toy", "kite")] == ["boxes", "berries", "toys", "kites"]
+    assert verb_forms("carry") == {"third": "carries", "past": "carried", "ing": "carrying"}
+
+
+def test_every_family_can_be_made_in_every_split(world):
+    for name, family in FAMILIES.items():
+        for kind in family.kinds:
+            for split in ("train", "dev", "test"):
+                assert len(examples(world, name, split, 5, seed=9, kind=kind)) == 5
