@@ -116,7 +116,7 @@ def test_unknown_backend_is_refused():
 @pytest.mark.slow
 def test_the_kernels_run_uncompiled():
     """With NUMBA_DISABLE_JIT=1 a reader can step through them; nothing overflows there either."""
-    code = "import pytest, sys; sys.exit(pytest.main(['-q', '-W', 'error::RuntimeWarning', '-p', 'no:cacheprovider', '-k', 'backend or any_order or last_pair', 'tests/test_tokenizer_kernels.py']))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-                          capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-W", "error::RuntimeWarning", "-p", "no:cacheprovider",
+               "-k", "backend or any_order or last_pair", "tests/test_tokenizer_kernels.py"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]

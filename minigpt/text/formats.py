@@ -22,7 +22,7 @@ def byte_letters():
 def write_folder(folder, vocabulary, merges, special_tokens, split, model_max_length=None, chat_template=None):
     """Write tokenizer.json, vocab.json, merges.txt, tokenizer_config.json and, if given, chat_template.jinja.
 
-    vocabulary [bytes by id, specials included, None without a token]; merges [(left id, right id)]; special_tokens {text: id}. The folder must exist.
+    vocabulary [bytes by id, specials included, None without a token]; merges [(left id, right id)]; special_tokens {text: id}.
     tokenizer.json and tokenizer_config.json are what transformers reads; GPT-2's two files cannot say split="han".
     """
     folder = Path(folder)

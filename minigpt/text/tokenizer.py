@@ -124,7 +124,8 @@ class Tokenizer:
             raise ValueError(f"decode takes one row of whole numbers, not {ids.dtype} of shape {ids.shape}")
         for i in (int(ids.min()), int(ids.max())):
             if not 0 <= i < self.vocab_size:
-                raise ValueError(f"token id {i} is out of range: the vocabulary has {self.vocab_size} tokens, ids 0 to {self.vocab_size - 1}")
+                raise ValueError(f"token id {i} is out of range: the vocabulary has {self.vocab_size} tokens, "
+                                 f"ids 0 to {self.vocab_size - 1}")
         tokens = [self.vocabulary[i] for i in ids.tolist()]
         if None in tokens:
             raise ValueError(f"token id {ids[tokens.index(None)]} stands for no token: this vocabulary has holes")
