@@ -13,9 +13,10 @@ from minigpt.show.progress import clock
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain
-from minigpt.world import load_world
+from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
+WORLDS = {"small": small_world, "full": lambda world: world}
 SHOWN = 2  # sample answers per kind of task
 
 
@@ -23,6 +24,7 @@ def add_run_arguments(parser):
     """Flags of `run`."""
     parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro, 1 M parameters)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/main", help="where everything goes (default runs/main); an unfinished run there is resumed")
+    parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, for longer runs")
     parser.add_argument("--pretrain-tokens", type=int, default=PRETRAIN.tokens, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}; GPT-3: 300 G)")
     parser.add_argument("--sft-tokens", type=int, default=SFT.tokens, help=f"tokens of instruction tuning (default {SFT.tokens:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
@@ -43,7 +45,7 @@ def run_run(arguments):
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
-    world, seconds = load_world(), {}
+    world, seconds = WORLDS[arguments.world](load_world()), {}
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)

@@ -54,7 +54,7 @@ ROWS = (
 
 def questions(world, split, n, seed=0):
     """n examples of every kind of every family -> list of Example"""
-    return [example for name, family in FAMILIES.items() for kind in family.kinds for example in examples(world, name, split, n, seed, kind)]
+    return [example for name in world.families for kind in FAMILIES[name].kinds for example in examples(world, name, split, n, seed, kind)]
 
 
 def report(asked, outcomes, layout=table):

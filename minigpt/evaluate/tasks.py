@@ -11,7 +11,7 @@ LONGEST = 104  # tokens of an answer; the longest story has 93
 
 def test_examples(world, split, n, seed=0):
     """n examples per family from "dev" or "test" -> list of Example"""
-    return [example for family in FAMILIES for example in examples(world, family, split, n, seed)]
+    return [example for family in world.families for example in examples(world, family, split, n, seed)]
 
 
 def answer_all(assistant, questions, style="chat", label="evaluating", shots=None):
@@ -38,7 +38,7 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
 
 def few_shots(world, most=8, seed=0):
     """Solved training examples of every kind -> {(family, kind): list of Example}"""
-    return {(name, kind): examples(world, name, "train", most, seed, kind) for name, family in FAMILIES.items() for kind in family.kinds}
+    return {(name, kind): examples(world, name, "train", most, seed, kind) for name in world.families for kind in FAMILIES[name].kinds}
 
 
 def _as_text(assistant, question, solved):

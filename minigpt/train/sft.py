@@ -14,8 +14,9 @@ from minigpt.world import FAMILIES, examples
 def world_conversations(world, n, seed):
     """About n conversations from the world's training split, families mixed by their weights -> list of message lists."""
     found = []
-    for name, family in FAMILIES.items():
-        for example in examples(world, name, "train", round(n * sum(family.kinds.values())), seed):
+    shares = {name: sum(FAMILIES[name].kinds.values()) for name in world.families}
+    for name, share in shares.items():
+        for example in examples(world, name, "train", round(n * share / sum(shares.values())), seed):
             found.append([*example.messages, {"role": "assistant", "content": example.answer}])
     random.Random(seed).shuffle(found)
     return found

@@ -14,11 +14,11 @@ FAMILIES = ("summarise", "translate", "answer", "chat")
 def small_world(world):
     """The same world with ten sentence patterns, three plots, sixty facts and fewer words; wordings, names and splits stay.
 
-    World -> World. Families that it has no room for are still in tasks.FAMILIES: ask only for those in FAMILIES here.
+    World -> World
     """
     facts = [fact for name in RELATIONS for fact in [fact for fact in world.facts if fact.relation == name][:FACTS]]
     return dataclasses.replace(
-        world, cache={}, facts=tuple(facts),
+        world, cache={}, facts=tuple(facts), families=FAMILIES,
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS),
         plots={name: world.plots[name] for name in PLOTS})

@@ -1,0 +1,33 @@
+"""The small world is a part of the world, and every split of every family of it can be drawn."""
+import itertools
+
+import pytest
+
+from minigpt.world import FAMILIES, examples, load_world, pretraining_documents, small_world, verify
+from minigpt.world.small import FACTS, PATTERNS, PLOTS, RELATIONS
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    world = load_world()
+    return world, small_world(world)
+
+
+def test_it_is_a_part_of_the_world(worlds):
+    world, small = worlds
+    assert {pattern.name for pattern in small.patterns} == set(PATTERNS) and set(small.plots) == set(PLOTS)
+    assert len(small.facts) == FACTS * len(RELATIONS) and all(fact in world.facts for fact in small.facts)
+    assert all(set(word["en"] for word in words) <= set(word["en"] for word in world.words[tag]) for tag, words in small.words.items())
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_every_family_and_split_can_be_drawn_and_verified(worlds, split):
+    for family in worlds[1].families:
+        found = examples(worlds[1], family, split, 60, 0)
+        assert {example.kind for example in found} == set(FAMILIES[family].kinds)
+        assert all(verify(example, example.answer) for example in found)
+
+
+def test_its_text_is_made_of_its_words(worlds):
+    text = "\n".join(itertools.islice(pretraining_documents(worlds[1], 0), 1500))
+    assert "capital" in text and "opposite" in text and "Saturn" not in text  # a planet is no fact of the small world
