@@ -1,8 +1,7 @@
-"""Attention by tiles: no (T, T) matrix is kept, only the log-sum-exp of every query's scores (Dao et al. 2022).
+"""Attention by tiles: no (T, T) matrix is kept, only the largest score and the sum of every softmax (Dao et al. 2022).
 
 COLUMNS queries at a time stand side by side in the columns of `scores`, the keys are its rows: softmax then is vector
-code without sums across a register. Backward rebuilds the same probabilities from the log-sum-exp.
-Logarithms are to base 2: exp2 needs one multiplication less than exp, and that one is folded into the scale of q.
+code without sums across a register. Backward rebuilds e^(score - largest) and divides dout by the sum instead of it.
 A "panel" array (P, T, COLUMNS) holds channels p * COLUMNS + c in panel p, with zeros where there are no more.
 """
 import math
@@ -11,32 +10,32 @@ import numpy as np
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import LOG2_E, exp2
-from minigpt.nn.kernels.primitives import contiguous, maximum, stack_array
+from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
 from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
 WIDTH = math.ceil(COLUMNS / ROWS) * ROWS  # of a block of queries: whole tiles
 
 
 def attention_forward(q, k, v, starts=None, slopes=None):
-    """softmax(q k^T / sqrt(D)) v, causal; see ops. The cache keeps the inputs, the output and (B, H, T) log-sum-exps."""
+    """softmax(q k^T / sqrt(D)) v, causal; see ops. The cache: inputs, output, (2, B, H, T) largest scores and 1 / sums."""
     B, T, H, D = q.shape
     starts = np.zeros((0, 0), np.int32) if starts is None else np.asarray(starts, np.int32)
     slopes = np.zeros(0, q.dtype) if slopes is None else np.asarray(slopes, q.dtype)
     out = np.empty((B, T, H, D), q.dtype)
-    lse = np.empty((B, H, T), q.dtype)
+    sums = np.empty((2, B, H, T), q.dtype)
     inputs = _by_head(q), _by_head(k), _by_head(v), starts, slopes
-    _forward(*inputs, _by_head(out), lse)
-    return out, (inputs, out, lse)
+    _forward(*inputs, _by_head(out), sums)
+    return out, (inputs, out, sums)
 
 
 def attention_backward(dout, cache):
     """dout (B, T, H, D) -> dq (B, T, H, D), dk (B, T, K, D), dv (B, T, K, D): views into one (B, T, H + 2 K, D)"""
-    inputs, out, lse = cache
-    B, T, H, D = out.shape
+    inputs, out, sums = cache
+    B, T, H, D = dout.shape
     K = inputs[1].shape[1]
-    dqkv = np.empty((B, T, H + 2 * K, D), out.dtype)
+    dqkv = np.empty((B, T, H + 2 * K, D), dout.dtype)
     dq, dk, dv = dqkv[:, :, :H], dqkv[:, :, H : H + K], dqkv[:, :, H + K :]
-    _backward(_by_head(dout), *inputs, _by_head(out), lse, _by_head(dq), _by_head(dk), _by_head(dv))
+    _backward(_by_head(dout), *inputs, _by_head(out), sums, _by_head(dq), _by_head(dk), _by_head(dv))
     return dq, dk, dv
 
 
@@ -46,71 +45,78 @@ def _by_head(x):
 
 
 @jit
-def _forward(q, k, v, starts, slopes, out, lse):
+def _forward(q, k, v, starts, slopes, out, sums):
     B, H, T, D = q.shape
     group = H // k.shape[1]
-    scale = q.dtype.type(LOG2_E / math.sqrt(D))
-    key, value, query = _panels(T, q), _panels(T, q), _panels(COLUMNS, q)
+    scale = q.dtype.type(1 / math.sqrt(D))
+    key, value, query, turned = _panels(T, q), _panels(T, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
     scores = np.zeros((key.shape[1], WIDTH), q.dtype)  # keys by queries
-    rows = np.empty((WIDTH, len(key) * COLUMNS), q.dtype)  # of the output
-    sight, sums = np.empty((2, COLUMNS), q.dtype), np.empty((2, COLUMNS), q.dtype)
+    rows = np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)  # of the output
+    sight, block = np.empty((2, COLUMNS), q.dtype), np.empty((2, COLUMNS), q.dtype)
     for b in range(B):
         for h in range(H):
             if h % group == 0:
-                _copy_in(k[b, h // group], 0, 1, key)
-                _copy_in(v[b, h // group], 0, 1, value)
-            slope = slopes[h] * q.dtype.type(LOG2_E) if len(slopes) else q.dtype.type(0)
+                _load(k[b, h // group], 0, key)
+                _load(v[b, h // group], 0, value)
+            slope = slopes[h] / scale if len(slopes) else q.dtype.type(0)
             for t in range(0, T, COLUMNS):
                 low, high = _visible(starts, b, t, T, sight)
-                _transpose_in(q[b, h], t, scale, query)
-                _products(key, query, D, low, high, scores)
+                _load(q[b, h], t, query)
+                _turn(query, turned)
+                _products(key, turned, D, low, high, scores)
                 _mask(scores, low, high, t, sight, slope)
-                _softmax(scores, low, high, sums)
-                _weighted_rows(scores, value, low, t, T, rows)
+                _softmax(scores, low, high, scale, block)
+                _weighted_rows(scores, value, low, t, T, rows[0])
                 for i in range(min(COLUMNS, T - t)):
-                    _copy_out(rows[i], 1 / sums[1, i], out[b, h, t + i])
-                    lse[b, h, t + i] = sums[0, i] + np.log2(sums[1, i])
+                    sums[0, b, h, t + i], sums[1, b, h, t + i] = block[0, i], block[1, i]
+                _scale(rows, block[1])
+                _store(rows, out[b, h], t)
 
 
 @jit
-def _backward(dout, q, k, v, starts, slopes, out, lse, dq, dk, dv):
+def _backward(dout, q, k, v, starts, slopes, out, sums, dq, dk, dv):
     B, H, T, D = q.shape
     group = H // k.shape[1]
     scale = q.dtype.type(1 / math.sqrt(D))
     key, value, dkey, dvalue = _panels(T, q), _panels(T, q), _panels(T, q), _panels(T, q)
-    query, query_rows, dout_columns, dout_rows = _panels(COLUMNS, q), _panels(COLUMNS, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
+    query, drows, rows = _panels(COLUMNS, q), _panels(COLUMNS, q), np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)
+    query_turned, drows_turned, out_turned = _panels(COLUMNS, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
     probs, dscores = np.zeros((key.shape[1], WIDTH), q.dtype), np.zeros((key.shape[1], WIDTH), q.dtype)
-    rows = np.empty((WIDTH, len(key) * COLUMNS), q.dtype)
-    sight, sums = np.empty((2, COLUMNS), q.dtype), np.empty((2, COLUMNS), q.dtype)
+    sight, block = np.empty((2, COLUMNS), q.dtype), np.zeros((2, COLUMNS), q.dtype)
+    scales = np.full(max(T, WIDTH), scale, q.dtype)
     for b in range(B):
         for h in range(H):
             if h % group == 0:
-                _copy_in(k[b, h // group], 0, 1, key)
-                _copy_in(v[b, h // group], 0, 1, value)
+                _load(k[b, h // group], 0, key)
+                _load(v[b, h // group], 0, value)
                 dkey[:] = 0
                 dvalue[:] = 0
-            slope = slopes[h] * q.dtype.type(LOG2_E) if len(slopes) else q.dtype.type(0)
+            slope = slopes[h] / scale if len(slopes) else q.dtype.type(0)
             for t in range(0, T, COLUMNS):
                 low, high = _visible(starts, b, t, T, sight)
-                _transpose_in(q[b, h], t, scale * q.dtype.type(LOG2_E), query)
-                _transpose_in(dout[b, h], t, 1, dout_columns)
-                _copy_in(q[b, h], t, scale, query_rows)
-                _copy_in(dout[b, h], t, 1, dout_rows)
-                for i in range(COLUMNS):
-                    sums[0, i] = lse[b, h, t + i] if t + i < T else 0
-                    sums[1, i] = _dot(dout[b, h, t + i], out[b, h, t + i]) if t + i < T else 0
-                _products(key, query, D, low, high, probs)
-                _mask(probs, low, high, t, sight, slope)
-                _products(value, dout_columns, D, low, high, dscores)
-                _softmax_backward(probs, dscores, low, high, sums)
-                _add_weighted(probs, dout_rows, low, high, t, T, dvalue)
-                _add_weighted(dscores, query_rows, low, high, t, T, dkey)
-                _weighted_rows(dscores, key, low, t, T, rows)
                 for i in range(min(COLUMNS, T - t)):
-                    _copy_out(rows[i], scale, dq[b, h, t + i])
+                    block[0, i], block[1, i] = sums[0, b, h, t + i], sums[1, b, h, t + i]
+                _load(out[b, h], t, query)
+                _turn(query, out_turned)
+                _load(q[b, h], t, query)
+                _turn(query, query_turned)
+                _load(dout[b, h], t, drows)
+                _scale(drows, block[1])  # probs are e^(score - largest), not yet divided by their sum
+                _turn(drows, drows_turned)
+                _dots(drows_turned, out_turned, block)
+                _products(key, query_turned, D, low, high, probs)
+                _mask(probs, low, high, t, sight, slope)
+                _products(value, drows_turned, D, low, high, dscores)
+                _softmax_backward(probs, dscores, low, high, scale, block)
+                _add_weighted(probs, drows, low, high, t, T, dvalue)
+                _add_weighted(dscores, query, low, high, t, T, dkey)
+                _weighted_rows(dscores, key, low, t, T, rows[0])
+                _scale(rows, scales)
+                _store(rows, dq[b, h], t)
             if h % group == group - 1:
-                _panels_out(dkey, dk[b, h // group])
-                _panels_out(dvalue, dv[b, h // group])
+                _scale(dkey, scales)
+                _store(dkey, dk[b, h // group], 0)
+                _store(dvalue, dv[b, h // group], 0)
 
 
 @jit
@@ -128,64 +134,58 @@ def _visible(starts, b, t, T, sight):
         sight[0, c] = first
         sight[1, c] = t + c
         earliest = min(earliest, first)
-    return earliest // ROWS * ROWS, min(t + COLUMNS, T)
+    return earliest // ROWS * ROWS, (min(t + COLUMNS, T) + ROWS - 1) // ROWS * ROWS
 
 
 @jit
-def _copy_in(x, t, scale, panels):
-    """panels[p, i, c] = scale * x[t+i, p*COLUMNS+c]; x (T, D)"""
+def _load(x, t, panels):
+    """panels[p, i, c] = x[t+i, p*COLUMNS+c], zeros below x's last row and after its last channel; x (T, D)"""
     T, D = x.shape
-    for i in range(min(panels.shape[1], T - t)):
-        row = contiguous(x[t + i])
-        for p in range(len(panels)):
-            source = row[p * COLUMNS : min(D, (p + 1) * COLUMNS)]
-            target = panels[p, i]
-            for c in range(len(source)):
-                target[c] = source[c] * x.dtype.type(scale)
-    for i in range(T - t, panels.shape[1]):
-        for p in range(len(panels)):
-            panels[p, i] = 0
+    count = min(panels.shape[1], T - t)
+    for p in range(len(panels)):
+        panel, channels = panels[p], min(COLUMNS, D - p * COLUMNS)
+        for i in range(count):
+            if channels == COLUMNS:
+                copy_row(panel, i, 0, x, t + i, p * COLUMNS, COLUMNS)
+            else:
+                for c in range(COLUMNS):
+                    panel[i, c] = x[t + i, p * COLUMNS + c] if c < channels else 0
+        panel[count:] = 0
 
 
 @jit
-def _transpose_in(x, t, scale, panels):
-    """panels[p, c, i] = scale * x[t+i, p*COLUMNS+c]: the queries side by side"""
+def _store(panels, x, t):
+    """x[t+i, p*W+c] = panels[p, i, c] for panels of width W; x (T, D)"""
     T, D = x.shape
-    n = min(COLUMNS, T - t)
-    for d in range(D):
-        target = panels[d // COLUMNS, d % COLUMNS]
-        for i in range(n):
-            target[i] = x[t + i, d] * x.dtype.type(scale)
-        target[n:] = 0
+    width = panels.shape[2]
+    for p in range(len(panels)):
+        for i in range(min(panels.shape[1], T - t)):
+            for first in range(0, min(width, D - p * width), COLUMNS):
+                channels = min(COLUMNS, D - p * width - first)
+                if channels == COLUMNS:
+                    copy_row(x, t + i, p * width + first, panels[p], i, first, COLUMNS)
+                else:
+                    for c in range(channels):
+                        x[t + i, p * width + first + c] = panels[p, i, first + c]
 
 
 @jit
-def _copy_out(row, scale, target):
-    """target = scale * row, without the zeros after target's D channels"""
-    target = contiguous(target)
-    for d in range(len(target)):
-        target[d] = row[d] * scale
+def _turn(panels, turned):
+    """turned[p, c, i] = panels[p, i, c]: the queries side by side"""
+    for p in range(len(panels)):
+        for i in range(0, COLUMNS, SQUARE):
+            for c in range(0, COLUMNS, SQUARE):
+                transpose_square(panels[p], i, c, turned[p], c, i)
 
 
 @jit
-def _panels_out(panels, x):
-    """x[i, p*COLUMNS+c] = panels[p, i, c]"""
-    T, D = x.shape
-    for i in range(T):
-        row = contiguous(x[i])
-        for p in range(len(panels)):
-            target, source = row[p * COLUMNS : min(D, (p + 1) * COLUMNS)], panels[p, i]
-            for c in range(len(target)):
-                target[c] = source[c]
-
-
-@jit
-def _dot(a, b):
-    a, b = contiguous(a), contiguous(b)
-    total = a.dtype.type(0)
-    for d in range(len(a)):
-        total += a[d] * b[d]
-    return total
+def _scale(panels, factors):
+    """panels[p, i] *= factors[i]"""
+    for p in range(len(panels)):
+        for i in range(min(panels.shape[1], len(factors))):
+            row, factor = panels[p, i], factors[i]
+            for c in range(len(row)):
+                row[c] *= factor
 
 
 @jit
@@ -235,32 +235,51 @@ def _mask(scores, low, high, t, sight, slope):
 
 
 @jit
-def _softmax(scores, low, high, sums):
-    """scores[k, c] = 2^(scores[k, c] - largest[c]); sums: the largest and the sum of every column"""
+def _softmax(scores, low, high, scale, block):
+    """scores[k, c] = e^(scale (scores[k, c] - largest[c])); block: the largest and 1 / sum of every column"""
+    scale, one = scale * scores.dtype.type(LOG2_E), scores.dtype.type(1)  # 1 / float32 is float64 in Numba
     largest, total = stack_array(scores, 1, COLUMNS), stack_array(scores, 1, COLUMNS)
+    copy_row(largest, 0, 0, scores, low, 0, COLUMNS)
+    for k in range(low, high, ROWS):
+        for c in range(COLUMNS):
+            for r in range(ROWS):
+                largest[0, c] = maximum(largest[0, c], scores[k + r, c])
+    copy_row(block, 0, 0, largest, 0, 0, COLUMNS)
     for c in range(COLUMNS):
-        largest[0, c] = -np.inf
         total[0, c] = 0
     for k in range(low, high):
         row = scores[k]
         for c in range(COLUMNS):
-            largest[0, c] = maximum(largest[0, c], row[c])
-    for k in range(low, high):
-        row = scores[k]
-        for c in range(COLUMNS):
-            row[c] = exp2(row[c] - largest[0, c])
+            row[c] = exp2(scale * (row[c] - largest[0, c]))
             total[0, c] += row[c]
+    copy_row(block, 1, 0, total, 0, 0, COLUMNS)
     for c in range(COLUMNS):
-        sums[0, c] = largest[0, c]
-        sums[1, c] = total[0, c]
+        block[1, c] = one / block[1, c]
 
 
 @jit
-def _softmax_backward(probs, dscores, low, high, sums):
-    """probs = 2^(probs - lse), dscores = probs (dscores - sum of probs dprobs); sums: both column by column"""
-    lse, delta = sums[0], sums[1]
+def _dots(a, b, block):
+    """block[1, c] = sum_d a[d, c] b[d, c]: the sum of probabilities times their gradients, from output and dout"""
+    total = stack_array(a, 1, COLUMNS)
+    for c in range(COLUMNS):
+        total[0, c] = 0
+    for p in range(len(a)):
+        for d in range(0, COLUMNS, SQUARE):
+            for c in range(COLUMNS):
+                for r in range(SQUARE):
+                    total[0, c] += a[p, d + r, c] * b[p, d + r, c]
+    copy_row(block, 1, 0, total, 0, 0, COLUMNS)
+
+
+@jit
+def _softmax_backward(probs, dscores, low, high, scale, block):
+    """probs = e^(scale (probs - largest)), dscores = probs (dscores - delta); block: largest and delta of every column"""
+    scale = scale * probs.dtype.type(LOG2_E)
+    largest, delta = stack_array(probs, 1, COLUMNS), stack_array(probs, 1, COLUMNS)
+    copy_row(largest, 0, 0, block, 0, 0, COLUMNS)
+    copy_row(delta, 0, 0, block, 1, 0, COLUMNS)
     for k in range(low, high):
         p, ds = probs[k], dscores[k]
         for c in range(COLUMNS):
-            p[c] = exp2(p[c] - lse[c])
-            ds[c] = p[c] * (ds[c] - delta[c])
+            p[c] = exp2(scale * (p[c] - largest[0, c]))
+            ds[c] = p[c] * (ds[c] - delta[0, c])
