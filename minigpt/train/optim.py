@@ -97,5 +97,6 @@ def update(params, grads, state, config, run=None, adamw=ops.adamw_update):
             adamw(*flat, factor * config.lr, config.beta1, config.beta2, config.eps, decay, state.step)
 
     largest_first = sorted(params.specs, key=lambda spec: -math.prod(spec.shape))  # so that no thread ends with the longest
-    (run or (lambda f, items: [f(item) for item in items]))(one, largest_first)
+    groups = [largest_first[i::8] for i in range(8)]  # a thread's task costs as much as a small tensor's whole update
+    (run or (lambda f, items: [f(item) for item in items]))(lambda group: [one(spec) for spec in group], groups)
     return factor * config.lr
