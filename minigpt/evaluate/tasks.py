@@ -1,7 +1,8 @@
 """How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
-from minigpt.evaluate.metrics import wilson
-from minigpt.sample.generate import generate
 from minigpt.config import SampleConfig
+from minigpt.evaluate.metrics import wilson
+from minigpt.nn.threads import worker_pool
+from minigpt.sample.generate import generate
 from minigpt.show.progress import Progress, table
 from minigpt.world import FAMILIES, examples, verify
 
@@ -22,9 +23,10 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     shots: {(family, kind): list of Example} for "few-shot", from `few_shots`.
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
+    chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     answers, progress = [None] * len(questions), Progress(label, len(questions), unit="answers")
-    for start in range(0, len(order), BATCH):
-        chunk = order[start : start + BATCH]
+
+    def work(chunk):
         if style == "chat":
             texts = assistant.answers([questions[i].messages for i in chunk], max_new_tokens=LONGEST)
         else:
@@ -32,7 +34,10 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
             texts = _continuations(assistant, [_as_text(assistant, questions[i], examples) for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
-        progress.update(start + len(chunk))
+        progress.update(sum(answer is not None for answer in answers))
+
+    with worker_pool(shards=len(chunks)) as run_all:
+        run_all(work, chunks)
     return answers
 
 
