@@ -241,15 +241,13 @@ print(f"the runner of this lesson: a GPT with {new_model().num_parameters()} wei
 
 # %%
 from minigpt.nn.losses import cross_entropy
-from minigpt.nn.threads import blas_threads
 
 def gradient_at(step, model):
     batch = batch_at(step, rows, count=8, seed=0)  # 8 rows of 64 bytes
     model.grads.flat[:] = 0.0
-    with blas_threads(1):  # small products: more threads would only wait for each other
-        logits, cache = model.forward(batch.ids)
-        loss, dlogits, _ = cross_entropy(logits, batch.targets)
-        model.backward(dlogits, cache)
+    logits, cache = model.forward(batch.ids)
+    loss, dlogits, _ = cross_entropy(logits, batch.targets)
+    model.backward(dlogits, cache)
     return loss
 
 print(f"first loss {gradient_at(0, new_model()):.2f}, ln 128 = {math.log(128):.2f}")
@@ -414,14 +412,17 @@ def take_step(racer, rate, model, state, recipe):
 print("a training loop in three lines: gradient_at, optim.clip, take_step")
 
 # %% tolerance=0.05
+from minigpt.nn.threads import blas_threads
+
 def run(racer, rate):
     recipe = replace(RACERS[racer][0], **{"muon_lr" if racer == "Muon" else "lr": rate})
     model, losses = new_model(), []
     state = optim.new_state(model.params)
-    for step in range(STEPS):
-        losses.append(gradient_at(step, model))
-        optim.clip(model.grads, 1.0)
-        take_step(racer, rate, model, state, recipe)
+    with blas_threads(1):  # small products: more threads would only wait for each other
+        for step in range(STEPS):
+            losses.append(gradient_at(step, model))
+            optim.clip(model.grads, 1.0)
+            take_step(racer, rate, model, state, recipe)
     return np.array(losses)
 
 print(f"Muon, after {STEPS} steps: {run('Muon', 0.02)[-10:].mean():.2f}")
@@ -477,12 +478,13 @@ def run_without_zeroing(rate=0.008):
     model, losses = new_model(), []
     state, recipe = optim.new_state(model.params), replace(RACERS["AdamW"][0], lr=rate)
     pile = model.params.zeros()
-    for step in range(STEPS):
-        losses.append(gradient_at(step, model))
-        pile.flat += model.grads.flat  # what a backward that adds would leave there
-        model.grads.flat[:] = pile.flat
-        optim.clip(model.grads, 1.0)
-        optim.update(model.params, model.grads, state, recipe)
+    with blas_threads(1):
+        for step in range(STEPS):
+            losses.append(gradient_at(step, model))
+            pile.flat += model.grads.flat  # what a backward that adds would leave there
+            model.grads.flat[:] = pile.flat
+            optim.clip(model.grads, 1.0)
+            optim.update(model.params, model.grads, state, recipe)
     return np.mean(losses[-10:])
 
 print(f"loss at the end: {final['AdamW', 0.008]:.2f} if zeroed, {run_without_zeroing():.2f} if not")
