@@ -12,6 +12,7 @@ import pytest
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, verify
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.dialogue import dialogue_document
+from minigpt.world.draw import pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair
 from minigpt.world.splits import pairs_allowed, split_of
@@ -105,13 +106,9 @@ def test_words_that_occur_together_in_evaluation_are_held_out(world):
 
 
 def check_pairs(slots, words, split, pairs):
-    """Rebuild the pairs of a draw, whichever of the two takes the other, and check them."""
-    for slot, _, partner in slots:
-        if partner:
-            one, other = words[slot], words[partner]
-            pairs.append((one["en"], other["en"]) if not one["takes"].isdisjoint(other["kinds"]) else (other["en"], one["en"]))
-    if pairs:
-        assert pairs_allowed(pairs, split), (pairs, split)
+    """Rebuild the pairs of a draw and check them."""
+    pairs += [pair_of(words[slot.name], words[slot.partner]) for slot in slots if slot.is_pair]
+    assert pairs_allowed(pairs, split) if pairs else True, (pairs, split)
 
 
 def test_pretraining_text_holds_no_held_out_adjective_and_noun(world):

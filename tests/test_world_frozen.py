@@ -14,10 +14,10 @@ from minigpt.world.handwritten import handwritten
 from minigpt.world.write import constraints
 
 SHA256 = {
-    ("dev", 20): "2157d0ca80460d478c0b99054a1d4ff13e7843f9e70a2cf8ee7e85e6c5c810d7",
-    ("test", 20): "3fe638107b882d7769b6f57a65a3425c9cba30086f5556daef006487f07b6b13",
-    ("dev", 500): "ab6a323db121059d71f00732afe193591f5b81755bd174bb84a2cab5fb1781c8",
-    ("test", 500): "cfac144d8d230dfc959633f3568ffecadee8610de08f5bc88d493560e7a6be3c",
+    ("dev", 20): "46aa68ebf46d9fb27d3714a41022f00a4a755e98820729fa624e977846bbd83f",
+    ("test", 20): "f8197ec76e9c9edeb3ec3bd6e490142e9c847d48cfc8274aeb4a8c2077712892",
+    ("dev", 500): "0b03e40ab97a6951e76b0a57b16e1c35b95d8a81f796f40486d635c5e7558e4e",
+    ("test", 500): "f8280ef86d029c7ea7f1e91012ef57e088cb699ee311e7fa0090d5f9a3ca3d83",
 }
 
 

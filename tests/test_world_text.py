@@ -126,6 +126,7 @@ def test_stories_tell_what_their_questions_ask(world):
         assert ask_unknown(story, rng) not in {fill(wording, story.words) for wording in asked}
         mentioned = {story.words["name"]["en"], story.words["obj"]["en"] if "obj" in story.words else story.words["do"]["en"]}
         assert all(name in story.gist for name in mentioned) and all(name in story.text for name in mentioned)
+        assert "adj" not in story.words or story.words["adj"]["en"] in story.text
 
 
 def test_no_two_facts_contradict_each_other(world):

@@ -1,20 +1,27 @@
 """Drawing words for the slots of a story or sentence, with the held-out pairs kept apart."""
 
+import re
+from typing import NamedTuple
+
 from minigpt.world.names import draw_name
 from minigpt.world.splits import pairs_allowed
 
 
-def parse_slots(text):
-    """Parse a slot list: "name=names obj=toy adj=adjectives@obj" -> (("name", "names", ""), ("obj", "toy", ""), ("adj", "adjectives", "obj")).
+class Slot(NamedTuple):
+    """A gap to be filled: by a word with `tag`, one that goes with the word of the slot `partner` ("": any)."""
+    name: str
+    tag: str
+    partner: str
+    is_pair: bool          # do the two words count as a pair that may be held out?
 
-    `x=tag` draws a word with that tag; `x=tag@y` one whose column `takes` names a tag of y; `x=a|b` from either tag.
+
+def parse_slots(text):
+    """Parse a slot list such as "name=names obj=toy adj=adjectives@obj". -> tuple of Slot
+
+    `x=tag` draws a word with that tag, `x=a|b` one from either; `x=tag@y` one that goes with y, both then being a pair;
+    `x=tag~y` one that goes with y and is no pair, for there are too few of them to hold some out.
     """
-    slots = []
-    for item in text.split():
-        slot, source = item.split("=")
-        tag, _, partner = source.partition("@")
-        slots.append((slot, tag, partner))
-    return tuple(slots)
+    return tuple(Slot(*re.fullmatch(r"(\w+)=([\w|]+)[@~]?(\w*)", item).groups(), "@" in item) for item in text.split())
 
 
 def candidates(world, tag, partner=None):
@@ -33,18 +40,23 @@ def takes(word, noun):
     return not word["takes"].isdisjoint(noun["kinds"])
 
 
+def pair_of(one, other):
+    """The pair of two words, the one that takes the other first: ("red", "kite"), ("fly", "kite")."""
+    return (one["en"], other["en"]) if takes(one, other) else (other["en"], one["en"])
+
+
 def draw_things(world, slots, rng, given):
     """One try at the slots that are no people. -> (words by slot, pairs), or None where nothing fits"""
     words, pairs = dict(given), []
-    for slot, tag, partner in slots:
-        if slot not in words:
-            fitting = candidates(world, tag, words[partner] if partner else None)
+    for slot in slots:
+        partner = words.get(slot.partner)
+        if slot.name not in words:
+            fitting = candidates(world, slot.tag, partner)
             if not fitting:
                 return None
-            words[slot] = rng.choice(fitting)
-        if partner:
-            taker, noun = (slot, partner) if takes(words[slot], words[partner]) else (partner, slot)
-            pairs.append((words[taker]["en"], words[noun]["en"]))
+            words[slot.name] = rng.choice(fitting)
+        if slot.is_pair:
+            pairs.append(pair_of(words[slot.name], partner))
     return words, pairs
 
 
@@ -61,8 +73,8 @@ def draw(world, slots, rng, split, given=(), label=None, pair_split=None):
     their words as one. pair_split: where pairs are from, when not from `split` (names always are).
     ValueError after 5000 tries, which means that the tables leave no choice.
     """
-    people = [(slot, tag) for slot, tag, _ in slots if tag.startswith("names")]
-    things = [slot for slot in slots if not slot[1].startswith("names")]
+    people = [slot for slot in slots if slot.tag.startswith("names")]
+    things = [slot for slot in slots if slot not in people]
     for _ in range(5000):
         drawn = draw_things(world, things, rng, given)
         if drawn is None:
@@ -72,7 +84,7 @@ def draw(world, slots, rng, split, given=(), label=None, pair_split=None):
             pairs.append((label, words["obj"]["en"]))
         if pairs and not pairs_allowed(pairs, pair_split or split):
             continue
-        words |= {slot: draw_person(world, tag, rng, split) for slot, tag in people if slot not in words}
+        words |= {slot.name: draw_person(world, slot.tag, rng, split) for slot in people if slot.name not in words}
         if len({word["en"] for word in words.values()}) < len(words):
             continue
         if pairs or len(words) == 1 or pairs_allowed([tuple(word["en"] for word in words.values())], pair_split or split):

@@ -3,11 +3,12 @@
 import zlib
 
 SPLITS = ("train", "dev", "test")
+SALT = "345"     # of 400 numbers tried the one that gives each plot the most held-out pairs, at least five for dev and for test
 
 
 def split_of(*key, percent=8):
     """The split of a key, the same on every machine: `percent` of all keys are dev, as many test, the rest train."""
-    bucket = zlib.crc32("|".join(key).encode()) % 1000
+    bucket = zlib.crc32("|".join((SALT, *key)).encode()) % 1000
     return "dev" if bucket < 10 * percent else "test" if bucket < 20 * percent else "train"
 
 

@@ -16,6 +16,7 @@ class Plot:
     """A plot: its slots and, per ending, the parts in telling order, the gist, and rows of questions."""
     name: str
     slots: tuple
+    shared: tuple          # the slots that every plot has: weather, age, clothes
     parts: dict            # ending -> {part: [parsed wordings]}, in telling order
     gist: dict             # ending -> template
     asks: dict             # ending -> [rows], answered where the part in `needs` was told
@@ -46,11 +47,11 @@ def read_plots(folder):
     """Read plots.tsv (plot, slots) and tellings.tsv (plot, ending, part, text, short, full, needs). folder -> {name: Plot}"""
     slots = {row["plot"]: parse_slots(row["slots"]) for row in read_table(folder / "plots.tsv")}
     rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
-    return {name: read_plot(name, own + slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
+    return {name: read_plot(name, own, slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
             for name, own in slots.items() if name != EVERY_PLOT}
 
 
-def read_plot(name, slots, rows):
+def read_plot(name, slots, shared, rows):
     """Sort a plot's rows by ending and part. -> Plot"""
     parts, gist, asks, unknowns = {}, {}, {}, {}
     for ending in ENDINGS:
@@ -60,7 +61,7 @@ def read_plot(name, slots, rows):
         gist[ending] = next(row["text"] for row in mine if row["part"] == "gist")
         asks[ending] = [row for row in mine if row["part"] == "ask"]
         unknowns[ending] = [row for row in mine if row["part"] == "unknown"]
-    return Plot(name, slots, parts, gist, asks, unknowns)
+    return Plot(name, slots, shared, parts, gist, asks, unknowns)
 
 
 def choose_steps(plot, ending, rng, sentences, often):
@@ -100,7 +101,9 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7)
     if told is None:
         raise ValueError(f"the plot {plot.name!r} cannot be told in {sentences} sentences; choose another number or plot")
-    words = draw(world, plot.slots, rng, split, given, label=plot.name)
+    # what every plot may tell is beside the point: its pairs are from training, so that the held-out pair is always told
+    shared = draw(world, plot.shared, rng, split, pair_split="train")
+    words = draw(world, plot.slots, rng, split, {**shared, **dict(given)}, label=plot.name)
     lines = [capital(fill(choose(rng, rng.choice(plot.parts[ending][step])), words)) for step in told]
     turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)
     return Story(plot, ending, words, told, (tuple(lines),) if paragraphs == 1 else (tuple(lines[:turn]), tuple(lines[turn:])))

@@ -15,7 +15,7 @@ DIARY, NEWS = "Dear diary, today ", "News: "
 def draw_story(world, rng, split, form, names, ending, sentences=None):
     """Tell a story about one or two people; beside a single one stands a person of the lexicon, such as "the baker". -> Story"""
     if len(names) == 1:
-        plots = [plot for plot in world.plots.values() if any(tag == "names|helpers" for _, tag, _ in plot.slots)]
+        plots = [plot for plot in world.plots.values() if any(slot.tag == "names|helpers" for slot in plot.slots)]
     else:     # a diary entry or a news item only tells the gist, so both must be in it
         plots = [plot for plot in world.plots.values() if form == "story" or "{friend}" in plot.gist[ending]]
     friend = names[1] if len(names) == 2 else rng.choice(candidates(world, "helpers"))
