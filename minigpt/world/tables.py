@@ -29,6 +29,7 @@ class World:
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
     held_out_cells: frozenset   # (family, combination of kind, language and format) that training leaves out
+    families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 
 
