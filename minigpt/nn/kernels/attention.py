@@ -223,7 +223,9 @@ def _mask(scores, low, high, t, sight, slope):
     """-inf for keys that a query must not see; ALiBi's penalty per step of distance"""
     hidden = scores.dtype.type(-np.inf)
     first, last = sight[0], sight[1]
-    until = first.max()
+    until = first[0]  # keys from here on are hidden from nobody for lying in an earlier document
+    for c in range(COLUMNS):
+        until = max(until, first[c])
     for k in range(low, high):
         row, key = scores[k], scores.dtype.type(k)
         if slope != 0:

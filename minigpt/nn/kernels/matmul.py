@@ -92,7 +92,9 @@ def product_of_transposed(a, b, out):
                     tile_transposed(a[first : first + depth], i, panel[:depth], zero, 0, 0, 0, square, 0, 0)
                     _add_edge(square, out, i, j)
             if whole < M:
-                edge[:depth, : M - whole] = a[first : first + depth, whole:]
+                for k in range(depth):
+                    for r in range(M - whole):
+                        edge[k, r] = a[first + k, whole + r]
                 tile_transposed(edge[:depth], 0, panel[:depth], zero, 0, 0, 0, square, 0, 0)
                 _add_edge(square, out, whole, j)
 
@@ -118,10 +120,12 @@ def _edge_rows(a, first, panel, bias, out, low, high, j):
     """Rows low .. high of `out` through a square of their own: tiles that would reach over an edge of `out`"""
     square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
     for i in range(low, high, ROWS):
+        tile(a[i - low : i - low + ROWS], first, panel, zero, 0, 0, 0, square, 0, 0)
         if first == 0:
             for r in range(min(ROWS, len(out) - i)):
-                out[i + r, j : j + COLUMNS] = bias[0, j : j + COLUMNS]
-        tile(a[i - low : i - low + ROWS], first, panel, zero, 0, 0, 0, square, 0, 0)
+                row, start = out[i + r, j : j + COLUMNS], bias[0, j : j + COLUMNS]
+                for c in range(len(row)):
+                    row[c] = start[c]
         _add_edge(square, out, i, j)
 
 
@@ -143,7 +147,9 @@ def _last_rows(a):
     """The rows of a that do not fill a tile, with zeros below them. (ROWS, K)"""
     edge = np.zeros((ROWS, a.shape[1]), a.dtype)
     whole = len(a) // ROWS * ROWS
-    edge[: len(a) - whole] = a[whole:]
+    for i in range(whole, len(a)):
+        for k in range(a.shape[1]):
+            edge[i - whole, k] = a[i, k]
     return edge
 
 
@@ -156,8 +162,8 @@ def _pack(b, first, depth, j, panel):
     else:
         count = b.shape[1] - j
         for k in range(depth):
-            panel[k, :count] = b[first + k, j:]
-            panel[k, count:] = 0
+            for c in range(COLUMNS):
+                panel[k, c] = b[first + k, j + c] if c < count else 0
 
 
 @jit
@@ -169,6 +175,5 @@ def _pack_transposed(b, first, depth, j, panel):
             transpose_square(b, j + c, first + k, panel, k, c)
     count = min(COLUMNS, len(b) - j)
     for k in range(squares, depth):
-        for c in range(count):
-            panel[k, c] = b[j + c, first + k]
-        panel[k, count:] = 0
+        for c in range(COLUMNS):
+            panel[k, c] = b[j + c, first + k] if c < count else 0
