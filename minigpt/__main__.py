@@ -37,7 +37,7 @@ def main(argv=None):
                                      + "\n\n`python -m minigpt COMMAND --help` explains a command's settings.")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
     name = parser.parse_args(argv[:1]).command
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # like Ctrl-C, so that half a file is removed
+    before = signal.signal(signal.SIGTERM, _like_ctrl_c)
     try:
         module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
         command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=COMMANDS[name][1].capitalize() + ".")
@@ -51,11 +51,17 @@ def main(argv=None):
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         print(f"minigpt {name}: {error}" + ("; choose smaller sizes" if isinstance(error, MemoryError) else ""), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\nminigpt {name}: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        resume = "; the same command goes on from what it saved" if name in ("run", "pretrain", "sft") else ""
+        print(f"\nminigpt {name}: stopped{resume}", file=sys.stderr)
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _like_ctrl_c(number, frame):
+    """SIGTERM unwinds the program, so that a half-written file is removed."""
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":
