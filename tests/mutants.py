@@ -206,6 +206,8 @@ MUTANTS = (
            "ds[c] = p[c] * (ds[c] - delta", "ds[c] = p[c] * (ds[c] - 0 * delta", twin("attention-grouped")),
     Mutant("the kernel's key gradients are not emptied for the next head", f"{KERNELS}/attention.py", "dkey[:] = 0", "dkey[:0] = 0",
            twin("attention-grouped")),
+    Mutant("a long sum keeps only its last piece", f"{KERNELS}/matmul.py", "tile(a[i : i + ROWS], first, panel, out, i, j, 1, out, i, j)",
+           "tile(a[i : i + ROWS], first, panel, out, i, j, 0, out, i, j)", twin("linear-several_tiles")),
     Mutant("the kernel's cross-entropy reads one logit too few", f"{KERNELS}/cross_entropy.py",
            "for j in range(len(row)):\n            total += exp(row[j] - largest)",
            "for j in range(len(row) - 1):\n            total += exp(row[j] - largest)", twin("cross_entropy-rows")),
