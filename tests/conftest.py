@@ -1,7 +1,8 @@
-"""What holds for every test: nothing reaches for the network."""
+"""What holds for every test, nothing reaches for the network, and what many of them start from."""
 import socket
 
 import pytest
+from runs import make_kit
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,3 +17,9 @@ def no_network():
         for name in ("getaddrinfo", "gethostbyname", "create_connection"):
             patch.setattr(socket, name, refuse)
         yield
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory):
+    """The folder of runs.make_kit; nobody may change it."""
+    return make_kit(tmp_path_factory.mktemp("kit"))
