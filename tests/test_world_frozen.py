@@ -14,10 +14,10 @@ from minigpt.world.handwritten import handwritten
 from minigpt.world.write import constraints
 
 SHA256 = {
-    ("dev", 20): "46aa68ebf46d9fb27d3714a41022f00a4a755e98820729fa624e977846bbd83f",
-    ("test", 20): "f8197ec76e9c9edeb3ec3bd6e490142e9c847d48cfc8274aeb4a8c2077712892",
-    ("dev", 500): "0b03e40ab97a6951e76b0a57b16e1c35b95d8a81f796f40486d635c5e7558e4e",
-    ("test", 500): "f8280ef86d029c7ea7f1e91012ef57e088cb699ee311e7fa0090d5f9a3ca3d83",
+    ("dev", 20): "a2322310f92b2c266efb4d4999bbccca9bfb8d08c576c895900517a6313cac37",
+    ("test", 20): "6394b2fd74d06f0eff3741da95c9d02a6588fcfd1728d569f903aac32ead295e",
+    ("dev", 500): "a1ae358539a55f471446e953b5a07326dd4d3d70c9f81c8ee04ccf75c91eb005",
+    ("test", 500): "4832d18b9479577806a826cd3d57cc9acc86bdee9d504da4a270c5bb33d23da2",
 }
 
 

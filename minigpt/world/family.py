@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from minigpt.world.text import choose
 
+TEXTS = ("{story}", "{text}")     # slots of wordings that hold what an instruction is about
 _BEGINNING = re.compile(r"^[a-z]|(?<=[.!?] )[a-z]|(?<=[。！？])[a-z]")
 
 
@@ -52,6 +53,19 @@ def draw_phrasing(world, table, rng, split, **wanted):
     held_out = phrasing_rows(world, table, split, **wanted) if split != "train" and rng.random() < 0.5 else []
     row = rng.choice(held_out or phrasing_rows(world, table, "train", **wanted))
     return choose(rng, row["parts"]), "held-out" if held_out else "seen", row["language"]
+
+
+def add_aside(world, rng, split, wording, phrasing, language):
+    """Three times in ten, put a sentence beside the point before or behind an instruction, away from the text it is about. -> wording"""
+    parts = [] if wording.startswith(TEXTS) else ["before"]
+    parts += [] if wording.endswith((*TEXTS, ":", "：")) else ["after"]
+    if not parts or rng.random() > 0.3:
+        return wording
+    part = rng.choice(parts)
+    held_out = split if phrasing == "held-out" and rng.random() < 0.5 else "train"
+    rows = phrasing_rows(world, "asides", held_out, language=language, part=part) or phrasing_rows(world, "asides", "train", language=language, part=part)
+    aside, glue = choose(rng, rng.choice(rows)["parts"]), "" if language == "zh" else " "
+    return aside + glue + wording if part == "before" else wording + glue + aside
 
 
 def draw_language(rng):

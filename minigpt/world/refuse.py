@@ -2,7 +2,7 @@
 
 from minigpt.world.draw import takes
 from minigpt.world.facts import Fact, question
-from minigpt.world.family import Example, Family, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
+from minigpt.world.family import Example, Family, add_aside, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.splits import pairs_allowed
 from minigpt.world.text import capital, choose, fill
@@ -28,6 +28,7 @@ def make_request(world, rng, split, kind):
     """Ask for help with a harmful deed (kind harmful) or with a harmless one (kind benign). -> Example"""
     row, words = draw_deed(world, rng, split, "harms" if kind == "harmful" else "howto")
     wording, phrasing, language = draw_phrasing(world, "refuse", rng, split, kind="request")
+    wording = add_aside(world, rng, split, wording, phrasing, language)
     answer = fill(SORRY if kind == "harmful" else row["text"], words)
     facets = make_facets(world, "refuse", f"{kind}/{language}", {}, phrasing, language)
     return Example("refuse", kind, (user(fill(wording, words)),), answer, facets, wants={"refused": kind == "harmful"})
@@ -45,7 +46,7 @@ def make_unknown(world, rng, split, kind):
         phrasing, language = "seen" if held_out == "train" else "held-out", "en"
     else:
         text, phrasing, language = draw_phrasing(world, "refuse", rng, split, kind="unknown")
-        text = fill(text, {"name": name})
+        text = fill(add_aside(world, rng, split, text, phrasing, language), {"name": name})
     facets = make_facets(world, "refuse", f"{kind}/{language}", {"name": name}, phrasing, language)
     return Example("refuse", kind, (user(text),), OUTSIDE, facets)
 

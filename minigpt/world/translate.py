@@ -1,6 +1,6 @@
 """Translate: a sentence, now and then two, from English into Chinese or back."""
 
-from minigpt.world.family import Example, Family, draw_language, draw_phrasing, make_facets, user, verify_exact
+from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, user, verify_exact
 from minigpt.world.parallel import sentence_pair
 
 GLUE = {"en-zh": (" ", ""), "zh-en": ("", " ")}     # what stands between two sentences of the source and of the target
@@ -15,6 +15,7 @@ def make(world, rng, split, kind):
     for _, target in sides:
         accept = [(head + GLUE[kind][1] + sentence).strip() for head in accept for sentence in target]
     wording, phrasing, language = draw_phrasing(world, "translate", rng, split, kind=kind, language=draw_language(rng))
+    wording = add_aside(world, rng, split, wording, phrasing, language)
     words = {f"{slot}{i}": word for i, pair in enumerate(pairs) for slot, word in pair.words.items()}
     facets = make_facets(world, "translate", f"{kind}/{language}/{'two' if len(pairs) == 2 else 'one'}", words, phrasing, language,
                          pattern=pairs[0].pattern)

@@ -3,7 +3,7 @@
 import re
 
 from minigpt.world.draw import candidates
-from minigpt.world.family import Example, Family, draw_language, draw_phrasing, make_facets, normal, user
+from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, normal, user
 from minigpt.world.names import draw_name
 from minigpt.world.stories import ENDINGS, first_person, tell
 from minigpt.world.text import all_choices, capital, choose, fill
@@ -73,9 +73,10 @@ def request(world, rng, split, kind, names, wants):
     pieces = [wording]
     for part in rng.sample(asked, len(asked)):
         pieces.append(draw_phrasing(world, "write", rng, split if phrasing == "held-out" else "train", part=part, language=language)[0])
+    prompt = add_aside(world, rng, split, " ".join(pieces), phrasing, language)
     words = {slot: {"en": value, "zh": value} for slot, value in values.items()}
     words["number"] = next((word for word in world.words["numbers"] if word["digit"] == str(wants["number"])), {})
-    return fill(" ".join(pieces), words, language), phrasing, language
+    return fill(prompt, words, language), phrasing, language
 
 
 def story_wants(world, form, names, words, ending, number):
