@@ -29,7 +29,7 @@ def main(argv=None):
     """Run one command -> exit status: 0 done, 1 refused with one line, 2 usage, 128 + n stopped by signal n."""
     argv = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure") and (stream.encoding, stream.errors) != ("utf-8", "replace"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # whatever the terminal's locale is
     parser = argparse.ArgumentParser(prog="python -m minigpt", formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description="minigpt: InstructGPT from scratch, on a laptop processor.",

@@ -10,7 +10,9 @@ def continuation_logprobs(model, prompt, continuation):
 
     prompt, continuation: lists of ids, at least one in the prompt -> (T,) float64, nats
     """
-    ids = np.array([[*prompt, *continuation]], np.int32)
+    if outside := [i for i in continuation if not 0 <= i < model.config.vocab_size]:
+        raise ValueError(f"id {outside[0]} is outside the vocabulary of {model.config.vocab_size}")
+    ids = np.array([[*prompt, *continuation]])
     logits, _ = model.forward(ids[:, :-1])  # (1, n + T - 1, V)
     rows = log_softmax(logits[0, len(prompt) - 1 :])  # (T, V)
     return rows[np.arange(len(continuation)), continuation]
