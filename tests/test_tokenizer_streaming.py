@@ -79,9 +79,13 @@ def test_nothing_is_kept_of_what_was_encoded(tok):
     assert read < produced + 3 * streaming.ROUND
 
 
-def test_special_tokens_in_a_stream_are_refused_too(tok, eager):
+@pytest.mark.parametrize("chunks", [["a<|e", "nd", "|>b"], ["a<|end|> and", " a lot of text", " behind it"]])
+def test_special_tokens_in_a_stream_are_refused_too(tok, eager, chunks):
     with pytest.raises(ValueError, match="<.end.>"):
-        list(tok.encode_iterable(["a<|e", "nd", "|>b"]))
+        list(tok.encode_iterable(chunks))
+
+
+def test_any_text_can_be_refused_in_a_stream(tok, eager):
     with pytest.raises(ValueError, match="'forbidden'"):
         list(tok.encode_iterable("it is forbidden here", disallowed_special=("forbidden",)))
 
