@@ -60,7 +60,8 @@ def test_weights_of_the_tuning_mix_sum_to_one():
 def test_same_seed_same_text_in_any_process(world):
     code = ("import hashlib, itertools; from minigpt.world import *; w = load_world(); h = hashlib.sha256();"
             "[h.update(d.encode()) for d in itertools.islice(pretraining_documents(w, 5), 200)];"
-            "[h.update(repr(e).encode()) for f in FAMILIES for s in ('train', 'test') for e in examples(w, f, s, 30, 5)]; print(h.hexdigest())")
+            "[h.update(repr(e).encode()) for f in FAMILIES for s in ('train', 'test') for e in examples(w, f, s, 30, 5)];"
+            "print(h.hexdigest())")
     digests = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True,
                               capture_output=True, text=True).stdout for hash_seed in ("0", "77")}
     assert len(digests) == 1
@@ -100,7 +101,8 @@ def test_words_that_occur_together_in_evaluation_are_held_out(world):
     for split in ("train", "dev", "test"):
         for _ in range(300):
             story = tell(world, rng, split)
-            check_pairs(story.plot.slots, story.words, split, [(story.plot.name, story.words["obj"]["en"])] if "obj" in story.words else [])
+            with_plot = [(story.plot.name, story.words["obj"]["en"])] if "obj" in story.words else []
+            check_pairs(story.plot.slots, story.words, split, with_plot)
             pair = sentence_pair(world, rng, split)
             check_pairs(next(pattern.slots for pattern in world.patterns if pattern.name == pair.pattern), pair.words, split, [])
 

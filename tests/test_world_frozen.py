@@ -1,4 +1,4 @@
-"""The evaluation is frozen: the dev and test files have the hashes written here, and the committed samples are what the generator writes.
+"""The evaluation is frozen: the dev and test files have these hashes, and the committed samples are what the generator writes.
 
 Who changes the world changes these hashes knowingly, and every figure measured before is void.
 """

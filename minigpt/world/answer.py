@@ -1,7 +1,8 @@
 """Answer: questions about a story, questions that the story does not answer, and facts without any text."""
 
 from minigpt.world import facts
-from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows, user, verify_exact
+from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows, user,
+                                  verify_exact)
 from minigpt.world.stories import ask, ask_unknown, tell
 from minigpt.world.text import choose
 
@@ -9,10 +10,10 @@ UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
 
 
-def answers(form, shorts, fulls):
-    """The right answers in a format, the reference first: plain questions about stories want the short, about facts the full one."""
+def answers(form, shorts, fulls, short_first=False):
+    """The right answers in a format, the reference first; where no format is asked for, short and full ones are right. -> tuple"""
     if form == "plain":
-        return (*fulls, *shorts)
+        return (*shorts, *fulls) if short_first else (*fulls, *shorts)
     if form == "sentence":
         return tuple(fulls)
     return (shorts[0].upper(),) if form == "capitals" else (shorts[0],)
@@ -41,8 +42,9 @@ def make_reading(world, rng, split, kind):
     wording, phrasing, language = draw_phrasing(world, "answer", rng, split, kind="reading", language=draw_language(rng))
     wording = add_aside(world, rng, split, wording, phrasing, language)
     prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language)
-    right = (short, full) if form == "plain" else answers(form, (short,), (full,))
-    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form, plot=story.plot.name)
+    right = answers(form, (short,), (full,), short_first=True)
+    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form,
+                         plot=story.plot.name)
     return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
 
 
@@ -61,7 +63,7 @@ def make_fact(world, rng, split, kind):
     form_split = split if split != "train" and rng.random() < 0.25 else "train"
     around = "train" if form_split != "train" else split
     wording, phrasing, language = draw_phrasing(world, "answer", rng, around, kind="facts", language=draw_language(rng))
-    wording = add_aside(world, rng, split, wording, phrasing, language)
+    wording = add_aside(world, rng, around, wording, phrasing, language)
     phrasing = "seen" if form_split == "train" and phrasing == "seen" else "held-out"
     prompt = add_format(world, rng, wording.replace("{question}", facts.question(world, fact, rng, form_split)), form, language)
     right = answers(form, shorts, facts.statements(world, fact))

@@ -14,8 +14,9 @@ SAMPLES = {"documents": 150, "per_kind": 15, "seed": 0}     # what stands in dat
 
 def record(example):
     """An example as a line of JSONL: the conversation with its answer as "messages", and all that a verifier needs. -> dict"""
-    return {"family": example.family, "kind": example.kind, "messages": [*example.messages, {"role": "assistant", "content": example.answer}],
-            "accept": list(example.accept), "wants": example.wants, "facets": example.facets}
+    return {"family": example.family, "kind": example.kind,
+            "messages": [*example.messages, {"role": "assistant", "content": example.answer}], "accept": list(example.accept),
+            "wants": example.wants, "facets": example.facets}
 
 
 def jsonl(world, split, per_kind, seed):

@@ -1,7 +1,7 @@
 """Chat: several turns; what the user has told is remembered, what was not told is not made up; and good manners."""
 
 from minigpt.world.draw import draw, parse_slots
-from minigpt.world.family import (Example, Family, assistant, draw_language, draw_phrasing, make_facets, phrasing_rows, user, verify_exact)
+from minigpt.world.family import Example, Family, assistant, draw_language, make_facets, phrasing_rows, user, verify_exact
 from minigpt.world.text import capital, choose, fill, tidy_chinese
 
 NOT_TOLD = {"en": "You have not told me.", "zh": "你没有告诉我。"}
@@ -46,7 +46,10 @@ def tell_topics(world, rng, split, language, told):
 
 
 def conversation(world, rng, split, language, is_told):
-    """A conversation that ends with a question about something told, or not told. -> (turns, question, answer, asked, known, phrasing)"""
+    """A conversation that ends with a question about something told, or not told.
+
+    -> (turns, question, answer, topic asked for, {topic: words}, "seen" or "held-out" phrasing)
+    """
     names = topics(world, language)
     told = rng.sample(names, rng.randint(1, 3))
     asked = rng.choice(told) if is_told else rng.choice([name for name in names if name not in told])
@@ -79,8 +82,9 @@ def make_manners(world, rng, split, kind):
     row = rng.choice(rows)
     turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
-    facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, "seen" if row["split"] == "train" else "held-out", language,
-                         topic=row["kind"], turns=len(turns))
+    phrasing = "seen" if row["split"] == "train" else "held-out"
+    facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, phrasing, language, topic=row["kind"],
+                         turns=len(turns))
     return Example("chat", kind, (*messages, user(choose(rng, row["parts"]))), row["answer"], facets)
 
 

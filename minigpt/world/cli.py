@@ -12,7 +12,8 @@ def add_world_arguments(parser):
     """Declare the actions of the command on an argparse parser."""
     actions = parser.add_subparsers(dest="action", required=True)
     sample = actions.add_parser("sample", help="print examples of a task family, or pretraining documents")
-    sample.add_argument("--family", default="documents", choices=["documents", *FAMILIES], help="a task family, or documents to pretrain on")
+    sample.add_argument("--family", default="documents", choices=["documents", *FAMILIES],
+                        help="a task family, or documents to pretrain on (default)")
     sample.add_argument("--kind", default=None, help="one kind of the family only, such as en-zh")
     sample.add_argument("--split", default="train", choices=SPLITS)
     sample.add_argument("-n", type=int, default=5, help="how many")
@@ -20,7 +21,8 @@ def add_world_arguments(parser):
     files = actions.add_parser("build", help="write pretraining.txt and train, dev, test.jsonl to a folder")
     files.add_argument("folder")
     files.add_argument("--documents", type=int, default=SAMPLES["documents"], help="how many pretraining documents")
-    files.add_argument("--per-kind", type=int, default=SAMPLES["per_kind"], help="how many examples of each kind of each family and split")
+    files.add_argument("--per-kind", type=int, default=SAMPLES["per_kind"],
+                       help="how many examples of each kind of each family, in each split")
     files.add_argument("--seed", type=int, default=SAMPLES["seed"])
     actions.add_parser("stats", help="size, mixture, wordings, splits, and how much of the evaluation stands in the training text")
 

@@ -76,6 +76,5 @@ def fact_document(world, rng):
 def quiz_document(world, rng):
     """Pretraining text: questions with answers, only about facts that may be asked in training."""
     askable = [fact for fact in rng.sample(world.facts, 10) if fact.split == "train"][:4]
-    lines = [f" Question: {question(world, fact, rng)} Answer: " + rng.choice((short_answers(world, fact)[0], statements(world, fact)[0]))
-             for fact in askable]
-    return "\n".join(lines)
+    answers = [rng.choice((short_answers(world, fact)[0], statements(world, fact)[0])) for fact in askable]
+    return "\n".join(f" Question: {question(world, fact, rng)} Answer: {answer}" for fact, answer in zip(askable, answers))

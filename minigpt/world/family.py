@@ -56,14 +56,15 @@ def draw_phrasing(world, table, rng, split, **wanted):
 
 
 def add_aside(world, rng, split, wording, phrasing, language):
-    """Three times in ten, put a sentence beside the point before or behind an instruction, away from the text it is about. -> wording"""
+    """Three times in ten, put a sentence beside the point before or behind an instruction, away from its text. -> wording"""
     parts = [] if wording.startswith(TEXTS) else ["before"]
     parts += [] if wording.endswith((*TEXTS, ":", "：")) else ["after"]
     if not parts or rng.random() > 0.3:
         return wording
     part = rng.choice(parts)
-    held_out = split if phrasing == "held-out" and rng.random() < 0.5 else "train"
-    rows = phrasing_rows(world, "asides", held_out, language=language, part=part) or phrasing_rows(world, "asides", "train", language=language, part=part)
+    wanted = {"language": language, "part": part}
+    held_out = phrasing_rows(world, "asides", split, **wanted) if phrasing == "held-out" and rng.random() < 0.5 else []
+    rows = held_out or phrasing_rows(world, "asides", "train", **wanted)
     aside, glue = choose(rng, rng.choice(rows)["parts"]), "" if language == "zh" else " "
     return aside + glue + wording if part == "before" else wording + glue + aside
 
@@ -76,7 +77,8 @@ def draw_language(rng):
 def make_facets(world, family, cell, words, phrasing, language, **others):
     """The facets of an example. cell: its combination of kind, language and format, "seen" or "held-out" from training."""
     held_out = (family, cell) in world.held_out_cells
-    return {"phrasing": phrasing, "language": language, "name": name_shape(words), "cell": "held-out" if held_out else "seen", **others}
+    return {"phrasing": phrasing, "language": language, "name": name_shape(words), "cell": "held-out" if held_out else "seen",
+            **others}
 
 
 def name_shape(words):

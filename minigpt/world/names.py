@@ -1,4 +1,4 @@
-"""People of the world: listed names, and invented ones of many shapes, because a name that is always from a list is never learned to be copied."""
+"""People of the world: listed names, and invented ones of many shapes: names that are always from a list teach no copying."""
 
 from minigpt.world.splits import split_of
 
@@ -41,7 +41,7 @@ def invent_name(rng, split, shapes, avoid):
 
 
 def draw_name(world, rng, split):
-    """Draw a person. Training: half listed, half invented. Evaluation: 40 % listed, 45 % new names of trained shapes, 15 % of unseen shapes."""
+    """Draw a person. Training: half listed, half invented. Evaluation: 40 % listed, 45 % of trained shapes, 15 % of unseen ones."""
     chance = rng.random()
     if chance < (0.5 if split == "train" else 0.4):
         return rng.choice(world.names)

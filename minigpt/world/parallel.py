@@ -31,8 +31,8 @@ class Pair:
 
 def read_patterns(folder):
     """Read patterns.tsv; wordings of one side are separated by " / ". folder -> tuple of Pattern."""
-    return tuple(Pattern(row["pattern"], parse_slots(row["slots"]), tuple(row["english"].split(" / ")), tuple(row["chinese"].split(" / ")))
-                 for row in read_table(folder / "patterns.tsv"))
+    return tuple(Pattern(row["pattern"], parse_slots(row["slots"]), tuple(row["english"].split(" / ")),
+                         tuple(row["chinese"].split(" / "))) for row in read_table(folder / "patterns.tsv"))
 
 
 def sentence_pair(world, rng, split):

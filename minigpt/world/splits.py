@@ -13,7 +13,8 @@ def split_of(*key, percent=8):
 
 
 def pairs_allowed(pairs, split):
-    """Training text has training pairs only; an evaluated text has at least one pair held out for its split and none of the other's."""
+    """May these pairs stand in one text? In training only training pairs; in an evaluation at least one of its own split and none
+    of the other evaluation's."""
     found = [split_of(*pair) for pair in pairs]
     if split == "train":
         return all(name == "train" for name in found)

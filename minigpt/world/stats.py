@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 from minigpt.world.corpus import MIXTURE, pretraining_documents
+from minigpt.world.splits import SPLITS
 from minigpt.world.tasks import FAMILIES, examples, prompt_text
 from minigpt.world.text import all_choices
 
@@ -53,16 +54,17 @@ def training_ngrams(world, n=8, documents=10000, instructions=10000):
 
 def phrasing_counts(world):
     """How many wordings each family's instructions have. -> {table: {split: count}}"""
-    return {table: {split: sum(len(all_choices(row["parts"])) for row in rows if row["split"] == split) for split in ("train", "dev", "test")}
+    return {table: {split: sum(len(all_choices(row["parts"])) for row in rows if row["split"] == split) for split in SPLITS}
             for table, rows in world.phrasings.items() if "split" in rows[0]}
 
 
 def print_stats(world):
     """Print size, mixture, splits and overlap."""
-    words = {tag: len(world.words[tag]) for tag in ("objects", "animals", "foods", "places", "people", "verbs", "activities", "adjectives")}
+    tags = ("objects", "animals", "foods", "places", "people", "verbs", "activities", "adjectives")
+    words = {tag: len(world.words[tag]) for tag in tags}
     print(", ".join(f"{count} {tag}" for tag, count in {"names": len(world.names), **words}.items()))
     asked = Counter(fact.split for fact in world.facts)
-    print(f"{len(world.facts)} facts ({asked['train']} may be asked in training, {asked['dev']} only in dev, {asked['test']} only in test), "
+    print(f"{len(world.facts)} facts (asked in training {asked['train']}, only in dev {asked['dev']}, only in test {asked['test']}), "
           f"{len(world.myths)} myths, {len(world.plots)} plots, {len(world.patterns)} sentence patterns")
     documents = list(itertools.islice(pretraining_documents(world, 0), 10000))
     size = sum(len(document.encode()) for document in documents)

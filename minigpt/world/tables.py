@@ -78,7 +78,10 @@ def english_words(folder):
 
 
 def load_world(data_dir=None):
-    """Read the tables of the world (see data/README.md). data_dir: their folder, by default the project's. ValueError where a table is missing."""
+    """Read the tables of the world, which data/README.md describes. data_dir -> World
+
+    data_dir: the project's data folder where None. ValueError where it has no tables or one of them is malformed.
+    """
     folder = Path(data_dir or data_folder())
     if not (folder / "lexicon").is_dir():
         raise ValueError(f"no world tables in {folder}: it has no folder lexicon; set MINIGPT_DATA to the project's data folder")

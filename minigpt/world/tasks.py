@@ -30,7 +30,8 @@ def examples(world, family, split, n, seed, kind=None):
 
 
 def one_example(world, record, kind, split, rng):
-    """An example that may be in the split: from a held-out cell where one is due, its prompt hashed to the split where nothing else tells."""
+    """An example that may be in the split: from a held-out cell where one is due, and with a prompt of the split where no pair of
+    words tells."""
     due = split != "train" and has_held_out_cells(world, record.name, kind) and rng.random() < HELD_OUT_CELLS
     while True:
         example = record.make(world, rng, split, kind)

@@ -71,8 +71,9 @@ def request(world, rng, split, kind, names, wants):
              wants["ending"]: wants["ending"], "number": wants["number"]}
     asked = [part for part, wanted in parts.items() if wanted]
     pieces = [wording]
+    request_split = split if phrasing == "held-out" else "train"
     for part in rng.sample(asked, len(asked)):
-        pieces.append(draw_phrasing(world, "write", rng, split if phrasing == "held-out" else "train", part=part, language=language)[0])
+        pieces.append(draw_phrasing(world, "write", rng, request_split, part=part, language=language)[0])
     prompt = add_aside(world, rng, split, " ".join(pieces), phrasing, language)
     words = {slot: {"en": value, "zh": value} for slot, value in values.items()}
     words["number"] = next((word for word in world.words["numbers"] if word["digit"] == str(wants["number"])), {})
@@ -93,8 +94,9 @@ def make(world, rng, split, kind):
     words = draw_words(rng, text, story.words) if rng.random() < 0.7 else ()
     wants = story_wants(world, kind, [name["en"] for name in names], words, ending if rng.random() < 0.7 else None, number)
     prompt, phrasing, language = request(world, rng, split, kind, names, wants)
-    facets = make_facets(world, "write", f"{kind}/{language}" + ("/number" if number else ""), dict(enumerate(names)), phrasing, language,
-                         people=len(names), ending=wants["ending"] or "free")
+    cell = f"{kind}/{language}" + ("/number" if number else "")
+    facets = make_facets(world, "write", cell, dict(enumerate(names)), phrasing, language, people=len(names),
+                         ending=wants["ending"] or "free")
     return Example("write", kind, (user(prompt),), text, facets, wants=wants, vocabulary=vocabulary(world))
 
 
