@@ -6,6 +6,7 @@ PATTERNS = ("has", "has_not", "has_question", "bought", "gave", "went", "will_go
 PLOTS = ("lose", "give", "race")
 RELATIONS = ("capital", "opposite", "young", "home", "colour")
 FACTS = 12      # of each relation
+NAMES = 24      # that are listed; half of the people have invented names anyway
 WORDS = 8       # of each tag, the first in their table: tables begin with common words
 WHOLE = ("nouns", "people", "places")      # how-to texts speak of everything
 FAMILIES = ("summarise", "translate", "answer", "chat")
@@ -21,4 +22,5 @@ def small_world(world):
         world, cache={}, facts=tuple(facts), families=FAMILIES,
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS),
+        names=world.names[:NAMES],
         plots={name: world.plots[name] for name in PLOTS})
