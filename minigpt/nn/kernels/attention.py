@@ -203,7 +203,7 @@ def _weighted_rows(weights, values, low, t, T, rows):
     """rows[c, d] = sum_k weights[k, c] values[k, d]: the output of query t + c, which sees keys low .. t+c only"""
     zero = np.zeros((1, COLUMNS), rows.dtype)
     for c in range(0, min(COLUMNS, T - t), ROWS):
-        high = min(t + c + ROWS, T)
+        high = min(t + min(c + ROWS, COLUMNS), T)
         for p in range(len(values)):
             tile_transposed(weights[low:high], c, values[p, low:high], zero, 0, 0, 0, rows, c, p * COLUMNS)
 

@@ -6,15 +6,22 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 
-def vector_bits():
-    """-> the width of this processor's vectors, as Numba compiles for it (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count)"""
+def vectors():
+    """-> (bits, how many) of the vector registers that Numba compiles for (NUMBA_CPU_NAME and _FEATURES count).
+
+    Of the processors with AVX-512 LLVM only gives AMD's whole 512-bit vectors; Intel's it prefers to run at 256.
+    """
     from numba.core.registry import cpu_target
 
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    return 512 if "+avx512f" in features else 256 if "+avx2" in features else 128
+    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    features = features.split(",")
+    count = 32 if "+avx512vl" in features or "+neon" in features else 16
+    if "+avx512f" in features and name.startswith("znver"):
+        return 512, count
+    return 256 if "+avx2" in features else 128, count
 
 
-SQUARE = max(4, vector_bits() // 32)  # float32 numbers in a vector
+SQUARE = vectors()[0] // 32  # float32 numbers in a vector
 
 
 def low_level(stand_in):
