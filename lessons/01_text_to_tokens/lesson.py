@@ -17,9 +17,9 @@
 # %%
 import itertools
 
-from minigpt.world import load_world, pretraining_documents
+from minigpt.world import load_world, pretraining_documents, small_world
 
-documents = list(itertools.islice(pretraining_documents(load_world(), seed=1), 2500))
+documents = list(itertools.islice(pretraining_documents(small_world(load_world()), seed=1), 2500))
 seen, new = documents[:2000], documents[2000:]
 print(f"{len(seen)} texts to learn from, {len(new)} new ones. The first two:")
 print(*documents[:2], sep="\n")

@@ -38,9 +38,9 @@ for word in sorted(set(after_the)):
 # %%
 import itertools
 
-from minigpt.world import load_world, pretraining_documents
+from minigpt.world import load_world, pretraining_documents, small_world
 
-documents = list(itertools.islice(pretraining_documents(load_world(), seed=2), 5000))
+documents = list(itertools.islice(pretraining_documents(small_world(load_world()), seed=2), 5000))
 seen, new = documents[:4500], documents[4500:]
 old_sentences = {sentence for text in seen for sentence in text.split(". ")}
 sentences = [sentence for text in new for sentence in text.split(". ")]

@@ -381,9 +381,9 @@ import itertools
 import math
 
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.world import load_world, pretraining_documents
+from minigpt.world import load_world, pretraining_documents, small_world
 
-documents = list(itertools.islice(pretraining_documents(load_world(), seed=2), 5000))
+documents = list(itertools.islice(pretraining_documents(small_world(load_world()), seed=2), 5000))
 seen, new = documents[:4500], documents[4500:]
 tok = Tokenizer.train(seen[:1000], vocab_size=V, split="han")
 train_ids, new_ids = (np.array([i for text in part for i in tok.encode(text + "\n")])
