@@ -42,7 +42,7 @@ def run_lesson(args):
             raise ValueError(f"lesson {args.action}: give one lesson's number, or --all")
         lessons = [read_lesson(path / "lesson.py") for path in find_folders(folder).values()] if args.all \
             else [find_lesson(args.lesson, folder)]
-        return _weave(lessons, folder) if args.action == "weave" else _check(lessons, folder)
+        return _weave(lessons, folder) if args.action == "weave" else _check(lessons, folder if args.all else None)
     lesson = find_lesson(args.lesson, folder)
     if args.action == "notebook":
         print(write_notebook(lesson))
@@ -60,13 +60,14 @@ def _weave(lessons, folder):
 
 
 def _check(lessons, folder):
+    """folder: lessons/, to check the map of all lessons too, or None."""
     complaints = []
     for lesson in lessons:
         found = check(lesson)
         print(f"{lesson.title}: {'stale' if found else 'fresh'}", flush=True)
         complaints += found
-    page = folder / "README.md"
-    if not page.exists() or page.read_text(encoding="utf-8") != lesson_map(folder):
+    page = folder and folder / "README.md"
+    if page and (not page.exists() or page.read_text(encoding="utf-8") != lesson_map(folder)):
         complaints.append(f"{page} is stale: python -m minigpt lesson weave --all")
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
