@@ -173,7 +173,7 @@ def test_decode_skips_special_tokens(tok):
 
 
 @pytest.mark.parametrize("ids, message", [
-    ([5, 600], "600 is out of range: the vocabulary has 600"), ([-1], "-1 is out of range"), ([2**70], "whole numbers"),
+    ([5, 600], "600 is out of range: the vocabulary has 600"), ([5, -1], "-1 is out of range"), ([2**70], "whole numbers"),
     ([1.0], "whole numbers"), ([[1, 2]], "shape"), ([True], "whole numbers"),
 ])
 def test_ids_that_are_none(tok, ids, message):
