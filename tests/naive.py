@@ -110,3 +110,43 @@ def cross_entropy(logits, targets):
         largest = max(row)
         return math.log(sum(math.exp(value - largest) for value in row)) + largest - row[target]
     return [nll(row, target) for row, target in zip(logits, targets, strict=True)]
+
+
+def transformer(p, config, ids):
+    """Logits (T, V) of one row of ids: GPT-2's block, written from the papers. p: name -> lists; config: a GPTConfig."""
+    C, D, H, K = config.n_embd, config.n_embd // config.n_head, config.n_head, config.n_kv_head or config.n_head
+
+    def apply(name, x):
+        return linear(x, p[f"{name}.weight"], p.get(f"{name}.bias"))
+
+    def norm(name, x):
+        gain, eps = p[f"{name}.weight"], config.norm_eps
+        return rmsnorm(x, gain, eps) if config.norm == "rmsnorm" else layernorm(x, gain, p.get(f"{name}.bias"), eps)
+
+    def added(t):
+        if config.position == "learned":
+            return p["wpe.weight"][t]
+        angles = [t / 10000 ** (c // 2 * 2 / C) for c in range(C)]
+        scale = 0.02 if config.position == "sinusoidal" else 0.0
+        return [scale * (math.cos(a) if c % 2 else math.sin(a)) for c, a in enumerate(angles)]
+
+    def turned(x):
+        if config.position != "rope":
+            return x
+        angles = [[t * config.rope_theta ** (-2 * i / D) for i in range(D // 2)] for t in range(len(x))]
+        return rope([x], every_value(math.cos, angles), every_value(math.sin, angles))[0]
+
+    def plus(x, y):
+        return every_value(lambda a, b: a + b, x, y)
+
+    slopes = [2 ** (-8 * (h + 1) / H) for h in range(H)] if config.position == "alibi" else None
+    x = [plus(p["wte.weight"][i], added(t)) for t, i in enumerate(ids)]
+    for name in (f"h.{layer}" for layer in range(config.n_layer)):
+        qkv = [[row[d : d + D] for d in range(0, len(row), D)] for row in apply(f"{name}.attn.c_attn", norm(f"{name}.ln_1", x))]
+        q, k, v = ([row[first:last] for row in qkv] for first, last in ((0, H), (H, H + K), (H + K, H + 2 * K)))
+        seen = attention([turned(q)], [turned(k)], [v], None, slopes)[0]
+        x = plus(x, apply(f"{name}.attn.c_proj", [sum(row, []) for row in seen]))
+        h = norm(f"{name}.ln_2", x)
+        act = {"gelu": gelu, "gelu_erf": gelu_erf, "swiglu": lambda up: swiglu(apply(f"{name}.mlp.c_gate", h), up)}[config.mlp]
+        x = plus(x, apply(f"{name}.mlp.c_proj", act(apply(f"{name}.mlp.c_fc", h))))
+    return unembedding(norm("ln_f", x), p.get("lm_head.weight") or p["wte.weight"])

@@ -12,6 +12,7 @@ from minigpt.nn.backend import get_ops
 from minigpt.nn.gpt import Transformer, transformer_specs
 from minigpt.nn.gradcheck import TOLERANCE, check_model, perturb
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
+from tests import naive
 
 SMALL = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_kv_head=2, n_embd=24, position="rope")
 every_backend = pytest.mark.parametrize("backend", ("numpy", "fast"))
@@ -117,6 +118,31 @@ def test_backends_agree(config):
     for logits, grads in results[1:]:
         np.testing.assert_allclose(logits, results[0][0], rtol=0, atol=1e-11 * np.abs(results[0][0]).max())
         np.testing.assert_allclose(grads, results[0][1], rtol=0, atol=1e-11 * np.abs(results[0][1]).max())
+
+
+# The right function
+
+
+@pytest.mark.parametrize("config", list(combinations()), ids=name_of)
+def test_logits_agree_with_scalar_loops(config):
+    """Gradients can be right for a wrong function: a norm in the wrong place, values taken for keys, a sign of a position."""
+    model, ids = model_of(dataclasses.replace(config, rope_theta=300.0, norm_eps=0.1)), text(2, 7)
+    logits, _ = model.forward(ids)
+    p = {name: view.tolist() for name, view in model.params.items()}
+    for row in range(2):
+        expected = np.array(naive.transformer(p, model.config, ids[row].tolist()))
+        np.testing.assert_allclose(logits[row], expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_the_bill():
+    """6 operations per weight of a matrix product (2 forward, 4 backward), 12 C per layer and visible position; PaLM, appendix B."""
+    config = dataclasses.replace(SMALL, n_kv_head=None, bias=True)
+    C, L, V = config.n_embd, config.n_layer, config.vocab_size
+    matrices = L * (C * 3 * C + C * C + 2 * C * 4 * C) + V * C
+    for tie in (True, False):
+        model = Transformer(dataclasses.replace(config, tie=tie), backend="numpy")
+        assert model.flops_per_token(5) == 6 * matrices + 12 * L * C * 5
+        assert model.flops_per_token() == 6 * matrices + 12 * L * C * config.block_size
 
 
 # What a position may see
