@@ -12,6 +12,7 @@ from minigpt.nn.backend import get_ops
 from minigpt.nn.gpt import Transformer, transformer_specs
 from minigpt.nn.gradcheck import TOLERANCE, check_model, perturb
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
+from minigpt.nn.params import Params, Spec
 from tests import naive
 
 SMALL = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_kv_head=2, n_embd=24, position="rope")
@@ -333,9 +334,18 @@ def test_names_are_windows_into_one_buffer():
         model.params["wte.weight"] = np.zeros(3)
 
 
+def test_views_are_aligned_and_close_together():
+    for n in range(1, 70):
+        params = Params([Spec("a", (n,)), Spec("b", (3, n)), Spec("c", (2,))])
+        assert all(view.ctypes.data % 64 == 0 for view in params.values())
+        assert params.flat.nbytes <= 4 * params.count() + 3 * 63
+    with pytest.raises(ValueError, match="'a'"):
+        Params([Spec("a", (1,)), Spec("a", (2,))])
+
+
 @pytest.mark.parametrize("ids, word", [
     (np.zeros((1, 10), int), "context"), (np.zeros((1, 0), int), "integers"), (np.zeros(3, int), "integers"),
-    (np.zeros((1, 3)), "integers"), (np.array([[0, 11]]), "vocabulary"), (np.array([[0, -1]]), "vocabulary")])
+    (np.zeros((1, 3)), "integers"), (np.array([[0, 11]]), "id 11 "), (np.array([[0, -1]]), "id -1 ")])
 def test_wrong_ids_are_refused_in_one_line(ids, word):
     with pytest.raises(ValueError, match=word) as error:
         model_of().forward(ids)
