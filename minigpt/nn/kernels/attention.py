@@ -68,6 +68,7 @@ def _forward(q, k, v, starts, slopes, out, sums):
                 _softmax(scores, low, high, scale, block)
                 _weighted_rows(scores, value, low, t, T, rows[0])
                 for i in range(min(COLUMNS, T - t)):
+                    block[1, i] = 1 / block[1, i]
                     sums[0, b, h, t + i], sums[1, b, h, t + i] = block[0, i], block[1, i]
                 _scale(rows, block[1])
                 _store(rows, out[b, h], t)
@@ -238,8 +239,8 @@ def _mask(scores, low, high, t, sight, slope):
 
 @jit
 def _softmax(scores, low, high, scale, block):
-    """scores[k, c] = e^(scale (scores[k, c] - largest[c])); block: the largest and 1 / sum of every column"""
-    scale, one = scale * scores.dtype.type(LOG2_E), scores.dtype.type(1)  # 1 / float32 is float64 in Numba
+    """scores[k, c] = e^(scale (scores[k, c] - largest[c])); block: the largest and the sum of every column"""
+    scale = scale * scores.dtype.type(LOG2_E)
     largest, total = stack_array(scores, 1, COLUMNS), stack_array(scores, 1, COLUMNS)
     copy_row(largest, 0, 0, scores, low, 0, COLUMNS)
     for k in range(low, high, ROWS):
@@ -255,8 +256,6 @@ def _softmax(scores, low, high, scale, block):
             row[c] = exp2(scale * (row[c] - largest[0, c]))
             total[0, c] += row[c]
     copy_row(block, 1, 0, total, 0, 0, COLUMNS)
-    for c in range(COLUMNS):
-        block[1, c] = one / block[1, c]
 
 
 @jit

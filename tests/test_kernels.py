@@ -1,0 +1,146 @@
+"""The parts of which kernels are made: fast exponentials, tiles at every size, processors of other widths."""
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt.jit import jit
+from minigpt.nn import ops
+from minigpt.nn.kernels import attention, exponential, matmul, primitives
+
+OTHER_PROCESSORS = {
+    "avx2": {"NUMBA_CPU_NAME": "znver3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2"},
+    "intel-avx512": {"NUMBA_CPU_NAME": "skylake-avx512",
+                     "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd"},
+    "sse2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
+}
+PRIMES = [(1, 1, 1), (2, 3, 31), (7, 13, 37), (8, 256, 32), (61, 257, 65), (67, 521, 97), (9, 600, 1)]  # M, K, N
+
+
+@jit
+def exp2_of(x, y):
+    for i in range(len(x)):
+        y[i] = exponential.exp2(x[i])
+
+
+@jit
+def exp_of(x, y):
+    for i in range(len(x)):
+        y[i] = exponential.exp(x[i])
+
+
+@jit
+def sigmoid_of(x, y):
+    for i in range(len(x)):
+        y[i] = exponential.sigmoid(x[i])
+
+
+@jit
+def erf_of(x, y):
+    for i in range(len(x)):
+        y[i] = exponential.erf(x[i])
+
+
+# function, its definition, inputs, error in float32 (relative; of 1 for the last two)
+EXPONENTIALS = [
+    (exp2_of, np.exp2, np.linspace(-125, 127, 9973), 3e-7),
+    (exp_of, np.exp, np.linspace(-20, 20, 9973), 3e-6),
+    (sigmoid_of, lambda x: 1 / (1 + np.exp(-x)), np.linspace(-60, 60, 9973), 3e-7),
+    (erf_of, np.vectorize(math.erf), np.linspace(-5, 5, 9973), 5e-7),
+]
+
+
+@pytest.mark.parametrize("kernel, definition, x, error", EXPONENTIALS, ids=["exp2", "exp", "sigmoid", "erf"])
+def test_exponentials_are_close_in_float32_and_exact_in_float64(kernel, definition, x, error):
+    for dtype, tolerance in ((np.float32, error), (np.float64, 1e-15)):
+        rounded = x.astype(dtype)
+        y, expected = np.empty_like(rounded), definition(rounded.astype(np.float64))
+        kernel(rounded, y)
+        scale = expected if kernel in (exp2_of, exp_of) else 1.0
+        assert np.abs((y - expected) / scale).max() < tolerance
+
+
+def test_exponentials_of_what_is_no_number_or_out_of_range():
+    x = np.array([np.nan, np.inf, -np.inf, 200.0, -200.0, 0.0], np.float32)
+    y = np.empty_like(x)
+    for kernel, expected in ((exp2_of, [np.nan, np.inf, 0, np.inf, 0, 1]), (exp_of, [np.nan, np.inf, 0, np.inf, 0, 1]),
+                             (sigmoid_of, [np.nan, 1, 0, 1, 0, 0.5]), (erf_of, [np.nan, 1, -1, 1, -1, 0])):
+        kernel(x, y)
+        np.testing.assert_allclose(y, np.array(expected, np.float32), atol=2e-7)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("size", PRIMES, ids=str)
+def test_products_of_every_size(size, dtype, tolerance):
+    M, K, N = size
+    rng = np.random.default_rng(M)
+    a, b, bias, before = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, N), (1, N), (M, N)))
+    out, expected = np.full((M, N), np.nan, dtype), a.astype(np.float64) @ b
+    largest = np.abs(expected).max()
+
+    def close(actual, added=0.0):
+        np.testing.assert_allclose(actual, expected + added, rtol=0, atol=tolerance * max(1.0, largest))
+
+    matmul.product(a, b, bias, out)
+    close(out, bias)
+    matmul.product_with_transposed(a, np.ascontiguousarray(b.T), out)
+    close(out)
+    out[:] = before
+    matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out)
+    close(out, before)
+    for rung in (matmul.naive, matmul.reordered, matmul.blocked):
+        rung(a, b, out)
+        close(out)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_product_touches_nothing_beyond_its_edges(dtype):
+    """Tiles are whole and matrices are not: what lies behind the last row and column must stay."""
+    n = primitives.SQUARE * 3 + 1
+    around = np.full((n + 8, n), 7.0, dtype)
+    a = np.ones((n, n), dtype)
+    for product in (lambda out: matmul.product(a, a, np.zeros((1, n), dtype), out), lambda out: matmul.product_with_transposed(a, a, out),
+                    lambda out: matmul.product_of_transposed(a, a, out)):
+        product(around[4 : n + 4])
+        assert (around[:4] == 7).all() and (around[n + 4 :] == 7).all()
+
+
+@pytest.mark.parametrize("T", [1, 2, 31, 32, 33, 97])
+@pytest.mark.parametrize("D", [1, 20, 33, 64])
+def test_attention_of_every_size(T, D):
+    B, H, K = 2, 4, 2
+    rng = np.random.default_rng(T * D)
+    qkv = rng.standard_normal((B, T, H + 2 * K, D)).astype(np.float32)
+    q, k, v = qkv[:, :, :H], qkv[:, :, H : H + K], qkv[:, :, H + K :]
+    begins = np.where(rng.random((B, T)) < 0.1, np.arange(T), 0)
+    starts, slopes = np.maximum.accumulate(begins, axis=1), rng.random(H).astype(np.float32)
+    dout = rng.standard_normal(q.shape).astype(np.float32)
+    for options in ((None, None), (starts, slopes)):
+        out, cache = attention.attention_forward(q, k, v, *options)
+        expected, expected_cache = ops.attention_forward(q, k, v, *options)
+        pairs = zip((out, *attention.attention_backward(dout, cache)), (expected, *ops.attention_backward(dout, expected_cache)), strict=True)
+        for actual, definition in pairs:
+            np.testing.assert_allclose(actual, definition, rtol=0, atol=2e-5 * max(1.0, np.abs(definition).max()))
+
+
+@pytest.mark.parametrize("processor", [pytest.param(name, marks=pytest.mark.slow if name == "avx2" else pytest.mark.audit)
+                                       for name in OTHER_PROCESSORS])
+def test_kernels_compiled_for_other_processors(processor):
+    """Every width of vector has tiles of its own, so every width is tested, as far as this machine can run it."""
+    if not _runs(processor):
+        pytest.skip("this processor has no such instructions")
+    nodes = [f"{__file__}::test_products_of_every_size", f"{__file__}::test_attention_of_every_size",
+             f"{Path(__file__).parent / 'test_twins.py'}::test_twin_agrees_with_the_definition"]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "float32 or every_size", *nodes],
+                          cwd=Path(__file__).parents[1], env={**os.environ, **OTHER_PROCESSORS[processor]}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
+
+
+def _runs(processor):
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    wanted = OTHER_PROCESSORS[processor]["NUMBA_CPU_FEATURES"].replace("+", "").split(",")
+    return all(f" {name}" in flags for name in wanted)

@@ -1,0 +1,84 @@
+"""The cache of compiled kernels: it must notice every edit, and do without a place to live."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigpt import jit as module
+from minigpt.jit import cache_folder, jit
+
+ROOT = Path(__file__).parents[1]
+
+
+def twice(x):
+    return 2 * x
+
+
+def test_the_folder_follows_the_users_wishes(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+    assert cache_folder.__wrapped__() == tmp_path / "numba" / module.source_hash()
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder.__wrapped__() == tmp_path / "xdg" / "minigpt" / module.source_hash()
+
+
+def test_without_a_place_for_the_cache_kernels_still_work(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    assert cache_folder.__wrapped__() is None
+    (tmp_path / "temporary").mkdir()
+    assert cache_folder.__wrapped__().is_relative_to(tmp_path / "temporary")
+    monkeypatch.setattr(module, "cache_folder", lambda: None)
+    assert jit(twice)(21) == 42
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX permissions")
+def test_a_folder_that_others_can_write_is_not_trusted(monkeypatch, tmp_path):
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = module._private_temporary()
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError, match="written by others"):
+        module._private_temporary()
+
+
+def test_a_function_typed_at_a_prompt_is_compiled_without_a_cache():
+    typed = type(twice)(twice.__code__.replace(co_filename="<stdin>"), {}, "typed")
+    assert jit(typed)(21) == 42
+
+
+def test_the_setting_of_other_numba_code_is_left_alone():
+    config = pytest.importorskip("numba").config
+    before = config.CACHE_DIR
+    jit(twice)
+    assert config.CACHE_DIR == before
+
+
+def test_help_does_not_wait_for_numba():
+    code = "import sys, runpy; sys.argv = ['minigpt', '--help']\ntry: runpy.run_module('minigpt', run_name='__main__')\nexcept SystemExit: pass\nassert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_an_edited_helper_takes_effect(tmp_path):
+    """Numba itself would go on with the kernels that it has compiled: cross_entropy.py did not change."""
+    shutil.copytree(ROOT / "minigpt", tmp_path / "minigpt", ignore=shutil.ignore_patterns("__pycache__"))
+    helper = tmp_path / "minigpt" / "nn" / "kernels" / "exponential.py"
+    code = ("import numpy as np; from minigpt.nn.kernels.cross_entropy import cross_entropy_forward as f; "
+            "print(f(np.zeros((1, 8), np.float32), np.zeros(1, np.int32))[0][0])")
+
+    def loss():
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True,
+                              env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)})
+        return float(done.stdout)
+
+    before = loss()
+    assert before == pytest.approx(2.0794, abs=1e-3)  # ln 8
+    assert loss() == before
+    text = helper.read_text(encoding="utf-8")
+    helper.write_text(text.replace("1.0000000716553", "2.0"), encoding="utf-8")
+    assert loss() == pytest.approx(before + 0.6931, abs=1e-3)  # e^0 has become 2, and the sum of eight of them 16
