@@ -38,7 +38,7 @@ def stack_array(typing, like, rows, cols):
     shape = rows.literal_value, cols.literal_value
     kind = types.Array(like.dtype, 2, "C")
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         item = context.get_value_type(like.dtype)
         size = context.get_abi_sizeof(item)
         pointer = cgutils.alloca_once(builder, item, size=shape[0] * shape[1])
@@ -49,7 +49,7 @@ def stack_array(typing, like, rows, cols):
         arrayobj.populate_array(array, pointer, *shape_and_strides, context.get_constant(types.intp, size), None)
         return array._getvalue()
 
-    return kind(like, rows, cols), generate
+    return kind(like, rows, cols), _generate
 
 
 def _copy_row(target, i, j, source, k, l, count):
@@ -64,7 +64,7 @@ def copy_row(typing, target, i, j, source, k, l, count):
     """
     number = count.literal_value
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         pointers = []
         for at in (0, 3):
             kind, *indices = signature.args[at : at + 3]
@@ -75,16 +75,16 @@ def copy_row(typing, target, i, j, source, k, l, count):
         cgutils.raw_memcpy(builder, *pointers, context.get_constant(types.intp, number), size, align=size)
         return context.get_dummy_value()
 
-    return types.void(target, i, j, source, k, l, count), generate
+    return types.void(target, i, j, source, k, l, count), _generate
 
 
 @low_level(lambda x: x)
 def contiguous(typing, x):
     """The same array, declared C-contiguous to the compiler: the caller has made sure that it is."""
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         return arrayobj.impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
 
-    return x.copy(layout="C")(x), generate
+    return x.copy(layout="C")(x), _generate
 
 
 def _transpose_square(source, i, j, target, k, l):
@@ -100,35 +100,35 @@ def transpose_square(typing, source, i, j, target, k, l):
     n = SQUARE
     halves = [[half + lane // 2 + lane % 2 * n for lane in range(n)] for half in (0, n // 2)]
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         item = context.get_value_type(source.dtype)
         vector, align = llvmlite.ir.VectorType(item, n), context.get_abi_sizeof(item)
         masks = [llvmlite.ir.Constant(llvmlite.ir.VectorType(llvmlite.ir.IntType(32), n), half) for half in halves]
 
-        def pointer(at, row):
+        def _pointer(at, row):
             index = [context.cast(builder, arguments[at + d], signature.args[at + d], types.intp) for d in (1, 2)]
             index[0] = builder.add(index[0], context.get_constant(types.intp, row))
             array = context.make_array(signature.args[at])(context, builder, arguments[at])
             item_pointer = cgutils.get_item_pointer(context, builder, signature.args[at], array, index)
             return builder.bitcast(item_pointer, vector.as_pointer())
 
-        rows = [builder.load(pointer(0, row), align=align) for row in range(n)]
+        rows = [builder.load(_pointer(0, row), align=align) for row in range(n)]
         for _ in range(n.bit_length() - 1):
             rows = [builder.shuffle_vector(rows[r], rows[r + n // 2], mask) for r in range(n // 2) for mask in masks]
         for row in range(n):
-            builder.store(rows[row], pointer(3, row), align=align)
+            builder.store(rows[row], _pointer(3, row), align=align)
         return context.get_dummy_value()
 
-    return types.void(source, i, j, target, k, l), generate
+    return types.void(source, i, j, target, k, l), _generate
 
 
 @low_level(lambda a, b: b if b > a or a != a else a)
 def maximum(typing, a, b):
     """The larger of two floats, the other one if one is NaN. A loop of it becomes vector instructions, max() does not."""
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         kind = arguments[0].type
         name = "llvm.maxnum.f32" if a == types.float32 else "llvm.maxnum.f64"
         function = cgutils.get_or_insert_function(builder.module, llvmlite.ir.FunctionType(kind, [kind, kind]), name)
         return builder.call(function, arguments)
 
-    return a(a, a), generate
+    return a(a, a), _generate
