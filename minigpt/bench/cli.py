@@ -89,12 +89,12 @@ def _decode(arguments):
 
 
 def _tokenizer(arguments):
-    text = "".join(itertools.islice(pretraining_documents(load_world(), 0), 8000))
+    text = "".join(itertools.islice(pretraining_documents(load_world(), 0), 20000))  # the compiled path is for large texts
     size = len(text.encode("utf-8")) / 1e6
     rows = []
     for backend in ("numpy", "fast"):
         start = time.perf_counter()
-        Tokenizer.train(text[: len(text) // 8], 300, SPECIAL_TOKENS, split="han", backend=backend)  # compiles
+        Tokenizer.train(text, 300, SPECIAL_TOKENS, split="han", backend=backend)  # compiles
         compiled = time.perf_counter() - start
         start = time.perf_counter()
         tok = Tokenizer.train(text, 2048, SPECIAL_TOKENS, split="han", backend=backend)

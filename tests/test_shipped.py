@@ -1,0 +1,44 @@
+"""The checkpoints in data/pretrained, as they are: the classic flow with our names, offline, and answers that make sense."""
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt import GPT, GPTConfig, InstructGPT, Tokenizer
+from minigpt.evaluate import tasks
+from minigpt.evaluate.metrics import wilson
+from minigpt.world import load_world, small_world
+
+
+def test_the_classic_flow():
+    config = GPTConfig.from_pretrained("micro")
+    tokenizer = Tokenizer.from_pretrained("micro")
+    model = GPT.from_pretrained("micro", config=config)
+    ids = tokenizer.encode("The weather today is", return_tensors="np")
+    output = model.generate(ids, seed=0)
+    assert ids.shape[0] == 1 and ids.dtype == output.dtype == np.int32
+    assert (output[:, : ids.shape[1]] == ids).all() and ids.shape[1] < output.shape[1] <= ids.shape[1] + 32
+    text = tokenizer.decode(output[0], skip_special_tokens=True)
+    assert text.startswith("The weather today is") and "<|" not in text
+    if output.shape[1] < ids.shape[1] + 32:
+        assert output[0, -1] in model.stop
+
+
+def test_from_pretrained_refuses_another_config():
+    with pytest.raises(ValueError, match="was saved with"):
+        GPT.from_pretrained("micro", config=GPTConfig())
+
+
+def test_the_tuned_model_answers_and_the_base_does_not():
+    """Far below what the README measures on more prompts, far above chance."""
+    questions = tasks.test_examples(small_world(load_world()), "test", 12)
+    tuned, base = (sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained(name), questions, label=name))) for name in ("micro", "micro-base"))
+    assert wilson(tuned, len(questions))[1] > 0.6 and base <= 0.1 * len(questions)
+
+
+def test_the_readme_example_prints_what_the_readme_says(capsys):
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code, expected = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL).groups()
+    exec(compile(code, "README.md", "exec"), {})  # our own page
+    assert capsys.readouterr().out == expected
