@@ -5,6 +5,7 @@ from minigpt.config import GPTConfig, SampleConfig
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
+from minigpt.text.streaming import StreamDecoder
 from minigpt.text.template import render
 from minigpt.text.tokenizer import Tokenizer
 
@@ -78,7 +79,7 @@ class InstructGPT:
         """Like `answers`, with ids and log-probabilities -> list of Generation"""
         config = SampleConfig(**{"temperature": 0.0, **settings})
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
-        stream = _Stream(self.tokenizer, on_text) if on_text else None
+        stream = _stream(self.tokenizer, on_text) if on_text else None
         return generate(self.model, prompts, config, self.stop, on_token=stream)
 
     def prompt(self, messages, reserve=0):
@@ -95,18 +96,17 @@ class InstructGPT:
         return ids
 
 
-class _Stream:
-    """Passes tokens on as text, whole characters only, without the space that begins an answer."""
+def _stream(tokenizer, on_text):
+    """-> on_token(row, id) that passes the first row's tokens on as text: whole characters, without the space before an answer."""
+    decoder, begun = StreamDecoder(tokenizer, skip_special_tokens=True), False
 
-    def __init__(self, tokenizer, on_text):
-        self.tokenizer, self.on_text, self.ids, self.shown = tokenizer, on_text, [], ""
+    def on_token(row, token):
+        nonlocal begun
+        if row == 0:
+            text = decoder.push(token)
+            text = text if begun else text.lstrip()
+            if text:
+                begun = True
+                on_text(text)
 
-    def __call__(self, row, token):
-        if row:
-            return
-        self.ids.append(token)
-        text = self.tokenizer.decode(self.ids, skip_special_tokens=True).lstrip()
-        whole = text.rstrip("\ufffd")
-        if len(whole) > len(self.shown):
-            self.on_text(whole[len(self.shown):])
-            self.shown = whole
+    return on_token
