@@ -210,7 +210,7 @@ MUTANTS = (
     Mutant("a long conversation loses its system message", "minigpt/model.py", "del messages[first : first + 2]", "del messages[:2]",
            "test_model.py::test_a_long_conversation_loses_its_oldest_turns"),
     Mutant("answers come back in the order of length", "minigpt/evaluate/tasks.py", "for i, text in zip(chunk, texts):",
-           "for i, text in enumerate(texts, start):", "test_tasks.py::test_answers_go_to_their_questions"),
+           "for i, text in enumerate(texts):", "test_tasks.py::test_answers_go_to_their_questions"),
     Mutant("an answer's tokens are matched with the wrong positions", "minigpt/sample/explain.py", "logits[0, len(prompt) - 1 :]",
            "logits[0, len(prompt) - 1 :][::-1]", "test_chat.py::test_the_chain_rule"),
 
