@@ -133,7 +133,7 @@ MUTANTS = (
 
     # Losses, batches, template
     Mutant("every shard divides by its own tokens", LOSSES,
-           "float(denominator) if denominator is not None else max(tokens, 1.0)", "max(tokens, 1.0)",
+           "float(denominator) if denominator is not None else tokens or 1.0", "tokens or 1.0",
            "test_losses.py::test_shards_add_up[numpy]"),
     Mutant("the mean runs over masked positions too", LOSSES, "tokens = float(weight.sum())", "tokens = float(weight.size)",
            "test_losses.py::test_mean_over_the_kept_positions[numpy]"),
@@ -191,6 +191,14 @@ MUTANTS = (
     Mutant("tuning forgets to replay pretraining text", "minigpt/train/sft.py",
            "old = min(round(per_step * config.replay), per_step - 1)", "old = min(0, per_step - 1)",
            "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
+
+    Mutant("Muon climbs", OPTIM, "p -= lr * math.sqrt(", "p += lr * math.sqrt(", "test_optim.py::test_muon_is_momentum_then_orthogonalised"),
+    Mutant("Muon's momentum looks back only", OPTIM, "orthogonalise((1.0 - MUON_MOMENTUM) * g + MUON_MOMENTUM * m)", "orthogonalise(m)",
+           "test_optim.py::test_muon_is_momentum_then_orthogonalised"),
+    Mutant("the gradient check has an absolute tolerance", "minigpt/nn/gradcheck.py", "1e-9 * max(1.0, abs(f(x)))", "1.0",
+           "test_gradcheck.py::test_it_rejects_what_looser_recipes_accept"),
+    Mutant("the gradient check takes NaN for agreement", "minigpt/nn/gradcheck.py", "worst = float(np.max([worst, *errors]))",
+           "worst = max(worst, *errors)", "test_gradcheck.py::test_an_operation_is_rejected_for_any_of_its_inputs"),
 
     # Sampling
     Mutant("the nucleus leaves out the token that fills it", SAMPLING, "kept = np.where(before < top_p, sorted_p, 0.0)",

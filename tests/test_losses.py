@@ -62,6 +62,28 @@ def test_shards_add_up(ops):
     np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), dlogits, rtol=1e-12)
 
 
+def test_weights_may_be_fractions(ops):
+    """A mean does not depend on the scale of its weights, also when they add up to less than 1."""
+    logits, targets, mask = data()
+    weights = np.linspace(0.1, 1.0, 21).reshape(3, 7) * mask
+    loss, dlogits, stats = losses.cross_entropy(logits, targets, weights, ops=ops)
+    small, dsmall, _ = losses.cross_entropy(logits, targets, weights / 100, ops=ops)
+    assert math.isclose(loss, small, rel_tol=1e-12) and math.isclose(stats["tokens"], weights.sum(), rel_tol=1e-12)
+    np.testing.assert_allclose(dlogits, dsmall, rtol=1e-9)
+
+
+def test_the_given_operations_are_used(ops):
+    class Counted:
+        calls = []
+
+        def __getattr__(self, name):
+            self.calls.append(name)
+            return getattr(ops, name)
+
+    losses.cross_entropy(*data(), ops=Counted())
+    assert Counted.calls == ["cross_entropy_forward", "cross_entropy_backward"]
+
+
 def test_float32_and_an_empty_mask(ops):
     logits, targets, mask = data()
     loss, dlogits, _ = losses.cross_entropy(logits.astype(np.float32), targets, mask, ops=ops)

@@ -65,21 +65,6 @@ def test_gradient_agrees_with_finite_differences(case):
             assert error <= TOLERANCE, f"gradient of {name}: relative error {error:.1e}"
 
 
-def test_the_gradient_check_is_not_fooled():
-    """It must reject what looser recipes accept: zeros, NaN, a wrong factor, and one wrong entry in a thousand."""
-    x = np.random.default_rng(0).standard_normal((10, 100)) * 0.02
-    right = 3.0 * x * x
-
-    def error(gradient):
-        return directional_error(lambda value: float((value**3).sum()), gradient, x, np.random.default_rng(1))
-
-    one_wrong = right.copy()
-    one_wrong[4, 5] += 0.1 * np.abs(right).max()
-    assert error(right) <= TOLERANCE
-    for wrong in (0.0 * right, np.nan * right, right * 1.001, one_wrong):
-        assert not error(wrong) <= TOLERANCE
-
-
 @every_case
 def test_backward_twice_is_the_same_and_leaves_its_inputs_alone(case):
     arguments = case.arguments()

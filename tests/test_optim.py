@@ -85,6 +85,37 @@ def test_muon_moves_every_direction_equally():
     assert optim.orthogonalise(matrix.astype(np.float32)).dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5)])
+def test_muon_is_momentum_then_orthogonalised(shape):
+    """Jordan et al. 2024, with Nesterov's look ahead; wide matrices (more outputs than inputs) take longer steps."""
+    rng = np.random.default_rng(0)
+    p, gradients = rng.standard_normal(shape), rng.standard_normal((3, *shape))
+    expected, mean = p.copy(), np.zeros(shape)
+    m = np.zeros(shape)
+    for g in gradients:
+        mean = 0.95 * mean + 0.05 * g
+        step = optim.orthogonalise(0.95 * mean + 0.05 * g)
+        expected = expected * (1 - 0.1 * 0.3) - 0.1 * max(1.0, math.sqrt(shape[1] / shape[0])) * step
+        optim.muon_update(p, g, m, 0.1, 0.3)
+    np.testing.assert_allclose(p, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(m, mean, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_tensor_moves_against_its_gradient_by_its_learning_rate(optimizer):
+    params, before, grads = filled(1), filled(1), filled(2)
+    config = dataclasses.replace(CONFIG, optimizer=optimizer, weight_decay=0.0)
+    rate = optim.update(params, grads, optim.new_state(params), config)
+    assert math.isclose(rate, 0.1 * CONFIG.lr)  # the first of ten warm-up steps
+    for spec in SPECS:
+        moved = params[spec.name] - before[spec.name]
+        assert (moved * grads[spec.name]).sum() < 0
+        if optimizer == "adamw" or not optim.is_matrix(spec):
+            np.testing.assert_allclose(moved, -rate * np.sign(grads[spec.name]), rtol=1e-3)  # Adam's first step
+        else:
+            assert 0.7 < np.linalg.norm(moved, 2) / (0.1 * CONFIG.muon_lr) < 1.3
+
+
 def test_muon_takes_the_matrices_of_the_blocks():
     assert [optim.is_matrix(spec) for spec in SPECS] == [False, True, False, False]
 

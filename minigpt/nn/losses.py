@@ -20,6 +20,6 @@ def cross_entropy(logits, targets, mask=None, denominator=None, ops=None):
     weight = np.ones_like(nll) if mask is None else np.asarray(mask).reshape(-1).astype(nll.dtype)  # (N,)
     tokens = float(weight.sum())
     nll_sum = float((nll * weight).sum(dtype=np.float64))
-    scale = 1.0 / (float(denominator) if denominator is not None else max(tokens, 1.0))  # an empty mask gives loss 0
+    scale = 1.0 / (float(denominator) if denominator is not None else tokens or 1.0)  # an empty mask gives loss 0
     dlogits = ops.cross_entropy_backward(weight * scale, cache)  # (N, V)
     return nll_sum * scale, dlogits.reshape(logits.shape), {"nll_sum": nll_sum, "tokens": tokens}
