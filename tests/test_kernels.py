@@ -78,7 +78,7 @@ def test_exponentials_of_what_is_no_number_or_out_of_range():
 def test_products_of_every_size(size, dtype, tolerance):
     M, K, N = size
     rng = np.random.default_rng(M)
-    a, b, bias, before = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, N), (1, N), (M, N)))
+    a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, N), (1, N)))
     out, expected = np.full((M, N), np.nan, dtype), a.astype(np.float64) @ b
     largest = np.abs(expected).max()
 
@@ -89,9 +89,8 @@ def test_products_of_every_size(size, dtype, tolerance):
     close(out, bias)
     matmul.product_with_transposed(a, np.ascontiguousarray(b.T), out)
     close(out)
-    out[:] = before
     matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out)
-    close(out, before)
+    close(out)
     for rung in (matmul.naive, matmul.reordered, matmul.blocked):
         rung(a, b, out)
         close(out)

@@ -16,7 +16,7 @@ def linear_backward(dy, cache):
     """dy (..., O) -> dx (..., C), dweight (C, O), dbias (O,) or None"""
     rows, weight, has_bias, shape = cache
     drows = _rows(dy)  # (N, O)
-    dx, dweight = np.empty_like(rows), np.zeros_like(weight)
+    dx, dweight = np.empty_like(rows), np.empty_like(weight)
     product_with_transposed(drows, weight, dx)
     product_of_transposed(rows, drows, dweight)
     return dx.reshape(shape), dweight, drows.sum(axis=0) if has_bias else None
@@ -34,7 +34,7 @@ def unembedding_backward(dlogits, cache):
     """dlogits (..., V) -> dx (..., C), dweight (V, C)"""
     rows, weight, shape = cache
     drows = _rows(dlogits)  # (N, V)
-    dx, dweight = np.empty_like(rows), np.zeros_like(weight)
+    dx, dweight = np.empty_like(rows), np.empty_like(weight)
     product(drows, weight, np.zeros((1, weight.shape[1]), rows.dtype), dx)
     product_of_transposed(drows, rows, dweight)
     return dx.reshape(shape), dweight

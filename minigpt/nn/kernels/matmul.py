@@ -76,27 +76,27 @@ def product_with_transposed(a, b, out):
 
 @jit
 def product_of_transposed(a, b, out):
-    """out += a.T @ b. a (K, M), b (K, N), out (M, N)"""
+    """out = a.T @ b. a (K, M), b (K, N), out (M, N)"""
     M, whole = a.shape[1], a.shape[1] // ROWS * ROWS
-    panel, edge, square = np.zeros((DEPTH, COLUMNS), a.dtype), np.zeros((DEPTH, ROWS), a.dtype), _square(a)
-    zero = np.zeros((1, COLUMNS), a.dtype)
+    panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), np.zeros((DEPTH, ROWS), a.dtype), np.zeros((1, COLUMNS), a.dtype)
+    square = _square(a)
     for first in range(0, len(b), DEPTH):
         depth = min(DEPTH, len(b) - first)
+        slab = a[first : first + depth]
+        for k in range(depth):
+            for r in range(M - whole):
+                edge[k, r] = slab[k, whole + r]
         for j in range(0, b.shape[1], COLUMNS):
             _pack(b, first, depth, j, panel)
-            if j + COLUMNS <= b.shape[1]:
-                for i in range(0, whole, ROWS):
-                    tile_transposed(a[first : first + depth], i, panel[:depth], out, i, j, 1, out, i, j)
-            else:
-                for i in range(0, whole, ROWS):
-                    tile_transposed(a[first : first + depth], i, panel[:depth], zero, 0, 0, 0, square, 0, 0)
-                    _add_edge(square, out, i, j)
-            if whole < M:
-                for k in range(depth):
-                    for r in range(M - whole):
-                        edge[k, r] = a[first + k, whole + r]
-                tile_transposed(edge[:depth], 0, panel[:depth], zero, 0, 0, 0, square, 0, 0)
-                _add_edge(square, out, whole, j)
+            for i in range(0, M, ROWS):
+                rows, column = (slab, i) if i < whole else (edge[:depth], 0)
+                if i >= whole or j + COLUMNS > b.shape[1]:
+                    tile_transposed(rows, column, panel[:depth], zero, 0, 0, 0, square, 0, 0)
+                    _store_edge(square, first, out, i, j)
+                elif first == 0:
+                    tile_transposed(rows, column, panel[:depth], zero, 0, 0, 0, out, i, j)
+                else:
+                    tile_transposed(rows, column, panel[:depth], out, i, j, 1, out, i, j)
 
 
 @jit
@@ -118,23 +118,21 @@ def _rows(a, edge, first, panel, bias, out, j):
 @jit
 def _edge_rows(a, first, panel, bias, out, low, high, j):
     """Rows low .. high of `out` through a square of their own: tiles that would reach over an edge of `out`"""
-    square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
+    square, start = _square(a), np.zeros((1, COLUMNS), a.dtype)
+    for c in range(min(COLUMNS, out.shape[1] - j)):
+        start[0, c] = bias[0, j + c] if first == 0 else 0
     for i in range(low, high, ROWS):
-        tile(a[i - low : i - low + ROWS], first, panel, zero, 0, 0, 0, square, 0, 0)
-        if first == 0:
-            for r in range(min(ROWS, len(out) - i)):
-                row, start = out[i + r, j : j + COLUMNS], bias[0, j : j + COLUMNS]
-                for c in range(len(row)):
-                    row[c] = start[c]
-        _add_edge(square, out, i, j)
+        tile(a[i - low : i - low + ROWS], first, panel, start, 0, 0, 0, square, 0, 0)
+        _store_edge(square, first, out, i, j)
 
 
 @jit
-def _add_edge(square, out, i, j):
+def _store_edge(square, first, out, i, j):
+    """The part of `square` that lies in `out`; that of a later slab (first > 0) is added"""
     for r in range(min(ROWS, len(out) - i)):
         row = out[i + r, j : j + COLUMNS]
         for c in range(len(row)):
-            row[c] += square[r, c]
+            row[c] = square[r, c] if first == 0 else row[c] + square[r, c]
 
 
 @jit
