@@ -16,16 +16,21 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
 
 
-def jit(function):
-    """Compile `function` with Numba on its first call; a plain function when NUMBA_DISABLE_JIT=1."""
+def jit(function=None, parallel=False):
+    """Compile `function` with Numba on its first call; a plain function when NUMBA_DISABLE_JIT=1.
+
+    parallel: its prange loops use Numba's own threads. Training does not: its workers are Python threads.
+    """
     import numba  # 0.3 s, so not before the first kernel is wanted
 
-    folder = cache_folder()
+    if function is None:
+        return functools.partial(jit, parallel=parallel)
+    options, folder = OPTIONS | {"parallel": parallel}, cache_folder()
     if folder is None or not os.path.exists(function.__code__.co_filename):  # typed at a prompt
-        return numba.njit(**OPTIONS)(function)
+        return numba.njit(**options)(function)
     users_folder, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)  # read while decorating, only then
     try:
-        return numba.njit(cache=True, **OPTIONS)(function)
+        return numba.njit(cache=True, **options)(function)
     finally:
         numba.config.CACHE_DIR = users_folder
 

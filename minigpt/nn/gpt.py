@@ -15,12 +15,14 @@ class KVCache:
     """Keys and values of the tokens already read, one array for all layers.
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
+    plan: where the fused kernel finds the weights, once it has been asked for.
     """
 
     keys: np.ndarray
     values: np.ndarray
     pad: np.ndarray
     length: int = 0
+    plan: tuple | None = None
 
 
 def transformer_specs(config):
@@ -160,6 +162,8 @@ class Transformer:
         ids (B, S), kv: the KVCache, which grows by S -> logits (B, V). Padding tokens may have any id.
         """
         ids = self._check_ids(ids, before=kv.length)
+        if ids.shape == (1, 1) and self.backend == "fast":
+            return self._fused_step(ids[0, 0], kv)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)
         starts = np.minimum(kv.pad[:, None], index) if kv.pad.any() else None  # (B, S); padding sees itself, not nothing
@@ -170,6 +174,15 @@ class Transformer:
         kv.length = end
         x, _ = NORMS[self.config.norm].forward(self.params, "ln_f", x[:, -1], ctx)  # (B, C)
         return self.forward_head(x)[0]  # (B, V)
+
+    def _fused_step(self, token, kv):
+        """`step` for one token of one sequence, by a single kernel. -> logits (V,)"""
+        from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
+
+        kv.plan = kv.plan or decode.decode_plan(self.config, self.params, self.tables)
+        logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0])
+        kv.length += 1
+        return logits
 
     # What every pass needs
 

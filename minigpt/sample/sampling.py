@@ -37,7 +37,9 @@ def distribution(logits, config, seen=None, allowed=None):
     if allowed is not None:
         z = restrict(z, allowed)
     if config.temperature == 0.0:
-        return np.eye(z.shape[1])[z.argmax(axis=1)]  # all the probability on the likeliest token
+        p = np.zeros_like(z)
+        p[np.arange(len(z)), z.argmax(axis=1)] = 1.0  # all the probability on the likeliest token
+        return p
     with np.errstate(over="ignore"):  # the largest is 0; a tiny temperature may send all others to -inf
         z = (z - z.max(axis=1, keepdims=True)) / config.temperature
     if config.top_k:

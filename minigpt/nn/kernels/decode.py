@@ -1,0 +1,273 @@
+"""One token through the whole model in one call: decoding one sequence, where every product is matrix times vector.
+
+A step reads each weight once and multiplies once with it, so memory decides and calls cost: 40 us of Python around
+10 us of arithmetic per layer. Here everything between the token and the logits is one kernel (0.8 M parameters: 207 ->
+49 us), and of a large model two threads read half the weights each. The only kernel without a twin in ops.py: tests
+compare it with the layers' own step.
+"""
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from minigpt.jit import jit
+from minigpt.nn.kernels.exponential import LOG2_E, erf, exp2, sigmoid
+from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
+from minigpt.nn.ops import GELU_CUBE, GELU_SCALE
+
+NORMS, MLPS = ("layernorm", "rmsnorm"), ("gelu", "gelu_erf", "swiglu")
+TENSORS = ("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias",
+           "ln_2.weight", "ln_2.bias", "mlp.c_gate.weight", "mlp.c_gate.bias", "mlp.c_fc.weight", "mlp.c_fc.bias",
+           "mlp.c_proj.weight", "mlp.c_proj.bias")
+LARGE = 4_000_000  # parameters: below, the weights come out of a cache and one thread is as fast
+
+
+class Plan(NamedTuple):
+    """Where everything lies: what does not change from token to token.
+
+    flat: all parameters. offsets (L + 1, 14): of each layer's TENSORS in flat, -1 where there is none; the last row holds
+    ln_f. sizes: H, K, D, F, the indices of norm and mlp, 1 if large. added: rows to add per position, or (0, C).
+    """
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+    eps: float
+    wte: np.ndarray
+    head: np.ndarray
+    added: np.ndarray
+    cos: np.ndarray
+    sin: np.ndarray
+    slopes: np.ndarray
+
+
+def decode_plan(config, params, tables):
+    """-> Plan. tables: as made by nn/gpt.py: added, cos, sin, slopes, each None where not used."""
+    def offsets(names):
+        return [params.offsets.get(name, -1) for name in names]
+
+    rows = [offsets(f"h.{i}.{name}" for name in TENSORS) for i in range(config.n_layer)]
+    rows.append(offsets(["ln_f.weight", "ln_f.bias"]) + [-1] * (len(TENSORS) - 2))
+    sizes = [config.n_head, config.kv_heads, config.head_size, config.inner, NORMS.index(config.norm), MLPS.index(config.mlp), params.flat.size > LARGE]
+    none = np.zeros((0, 1), params.dtype)
+    added = params["wpe.weight"] if "wpe.weight" in params else none if tables.added is None else tables.added
+    cos, sin = (none, none) if tables.cos is None else (tables.cos, tables.sin)
+    slopes = np.zeros(config.n_head, params.dtype) if tables.slopes is None else tables.slopes
+    head = params["wte.weight"] if config.tie else params["lm_head.weight"]
+    return Plan(params.flat, np.array(rows), np.array(sizes, np.int64), params.dtype.type(config.norm_eps), params["wte.weight"], head,
+                added, cos, sin, slopes)
+
+
+def decode_step(plan, token, keys, values, length, pad):
+    """One token (an id) through the model -> logits (V,). keys and values (L, Tmax, K, D), filled up to `length`.
+
+    They grow by one row. pad: the first `pad` rows are padding, which is not seen and not counted as positions.
+    """
+    logits = np.empty(len(plan.head), plan.flat.dtype)
+    _step(*plan, int(token), keys, values, length, int(pad), logits)
+    return logits
+
+
+@jit
+def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, keys, values, length, pad, logits):
+    H, K, D, F, norm, mlp, large = sizes
+    C, layers, position = wte.shape[1], len(offsets) - 1, length - pad
+    x, h, y = np.empty(C, flat.dtype), np.empty(C, flat.dtype), np.empty(max(F, (H + 2 * K) * D), flat.dtype)
+    gate, scores = np.empty(F, flat.dtype), np.empty((H, length + 1), flat.dtype)
+    halves = np.empty((2, len(y)), flat.dtype) if large else np.empty((0, 0), flat.dtype)
+    for c in range(C):
+        x[c] = wte[token, c] + (added[position, c] if len(added) else 0)
+    for layer in range(layers):
+        at = offsets[layer]
+        _norm(x, flat, at[0], at[1], norm, eps, h)
+        qkv = y[: (H + 2 * K) * D]
+        _linear(h, flat, at[2], at[3], qkv, halves)
+        if len(cos):
+            _turn(qkv, H + K, cos[position], sin[position])
+        for i in range(K * D):
+            keys[layer, length, i // D, i % D] = qkv[H * D + i]
+            values[layer, length, i // D, i % D] = qkv[(H + K) * D + i]
+        _attend(qkv, keys[layer], values[layer], pad, length + 1, slopes, scores, h)
+        _linear_added(h, flat, at[4], at[5], x, halves)
+        _norm(x, flat, at[6], at[7], norm, eps, h)
+        _linear(h, flat, at[10], at[11], y[:F], halves)
+        if mlp == 2:
+            _linear(h, flat, at[8], at[9], gate, halves)
+        _activate(y[:F], gate, mlp)
+        _linear_added(y[:F], flat, at[12], at[13], x, halves)
+    _norm(x, flat, offsets[layers, 0], offsets[layers, 1], norm, eps, h)
+    if large:
+        _unembed_by_two(h, head, logits)
+    else:
+        _unembed(h, head, 0, len(head), logits)
+
+
+@jit
+def _norm(x, flat, gain, bias, norm, eps, y):
+    """LayerNorm, or RMSNorm (norm 1), of one row; gain and bias are offsets in flat"""
+    share = x.dtype.type(1 / len(x))
+    mean = square = x.dtype.type(0)
+    if norm == 0:
+        for c in range(len(x)):
+            mean += x[c]
+        mean *= share
+    for c in range(len(x)):
+        square += (x[c] - mean) * (x[c] - mean)
+    rstd = x.dtype.type(1 / np.sqrt(np.float64(square * share + eps)))
+    g = flat[gain : gain + len(x)]
+    for c in range(len(x)):
+        y[c] = (x[c] - mean) * rstd * g[c]
+    _add_bias(flat, bias, y)
+
+
+@jit
+def _add_bias(flat, bias, y):
+    if bias >= 0:
+        b = flat[bias : bias + len(y)]
+        for j in range(len(y)):
+            y[j] += b[j]
+
+
+@jit
+def _linear(x, flat, weight, bias, y, halves):
+    """y = x W + b; weight and bias are offsets in flat"""
+    for j in range(len(y)):
+        y[j] = 0
+    _linear_added(x, flat, weight, bias, y, halves)
+
+
+@jit
+def _linear_added(x, flat, weight, bias, y, halves):
+    """y += x W + b; halves: room for two sums, if two threads shall share the rows of W"""
+    if len(halves):
+        _add_rows_by_two(x, flat, weight, halves, y)
+    else:
+        _add_rows(x, flat, weight, len(y), 0, len(x), y)
+    _add_bias(flat, bias, y)
+
+
+@jit
+def _add_rows(x, flat, at, stride, low, high, y):
+    """y += sum_c x[c] W[c] over the rows low .. high of W, four at a time: each is read once, from front to back.
+
+    W[c] lies in flat from at + c * stride on.
+    """
+    O = len(y)
+    for c in range(low, high - 3, 4):
+        x0, x1, x2, x3 = x[c], x[c + 1], x[c + 2], x[c + 3]
+        rows = flat[at + c * stride : at + (c + 3) * stride + O]
+        w0, w1, w2, w3 = rows[:O], rows[stride : stride + O], rows[2 * stride : 2 * stride + O], rows[3 * stride :]
+        for j in range(O):
+            y[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+    for c in range(high - (high - low) % 4, high):
+        row = flat[at + c * stride : at + c * stride + O]
+        for j in range(O):
+            y[j] += x[c] * row[j]
+
+
+@jit(parallel=True)
+def _add_rows_by_two(x, flat, weight, halves, y):
+    """The same by two threads, each with its own half of the rows and its own sum"""
+    half = len(x) // 2
+    for part in prange(2):
+        total = halves[part, : len(y)]
+        for j in range(len(y)):
+            total[j] = 0
+        _add_rows(x, flat, weight, len(y), part * half, half if part == 0 else len(x), total)
+    for j in range(len(y)):
+        y[j] += halves[0, j] + halves[1, j]
+
+
+@jit
+def _unembed(h, head, low, high, logits):
+    for v in range(low, high):
+        logits[v] = _dot(h, head[v])
+
+
+@jit(parallel=True)
+def _unembed_by_two(h, head, logits):
+    half = len(head) // 2
+    for part in prange(2):
+        _unembed(h, head, part * half, half if part == 0 else len(head), logits)
+
+
+@jit
+def _turn(qkv, heads, cos, sin):
+    """Rotary positions on the first `heads` heads, in place."""
+    half = len(cos)
+    for h in range(heads):
+        first, second = qkv[2 * h * half : (2 * h + 1) * half], qkv[(2 * h + 1) * half : (2 * h + 2) * half]
+        for i in range(half):
+            a, b = first[i], second[i]
+            first[i] = a * cos[i] - b * sin[i]
+            second[i] = b * cos[i] + a * sin[i]
+
+
+@jit
+def _attend(qkv, keys, values, low, high, slopes, scores, out):
+    """Every head's softmax(q k^T / sqrt(D)) v over keys low .. high; keys, values (Tmax, K, D), scores (H, >= high)"""
+    H, (Tmax, K, D) = len(scores), keys.shape
+    scale = out.dtype.type(LOG2_E / math.sqrt(D))
+    for h in range(H):
+        row, query, kv = scores[h], qkv[h * D : (h + 1) * D], h * K // H
+        slope, largest, total = slopes[h] * out.dtype.type(LOG2_E), out.dtype.type(-np.inf), out.dtype.type(0)
+        _scores(query, keys.reshape(Tmax, K * D), kv * D, low, high, scores, h)
+        for t in range(low, high):
+            row[t] = scale * row[t] - slope * out.dtype.type(high - 1 - t)
+        for t in range(low, high):
+            largest = maximum(largest, row[t])
+        for t in range(low, high):
+            row[t] = exp2(row[t] - largest)
+        for t in range(low, high):
+            total += row[t]
+        target, share = out[h * D : (h + 1) * D], out.dtype.type(1 / total)
+        for d in range(D):
+            target[d] = 0
+        _add_rows(row, values.reshape(-1), kv * D, K * D, low, high, target)
+        for d in range(D):
+            target[d] *= share
+
+
+@jit
+def _scores(query, keys, first, low, high, scores, h):
+    """scores[h, t] = query . keys[t, first : first+D]; SQUARE keys at a time, side by side, as long as they last"""
+    D, t = len(query), low
+    block, sums = stack_array(scores, SQUARE, SQUARE), stack_array(scores, 1, SQUARE)
+    while D % SQUARE == 0 and t + SQUARE <= high:
+        for c in range(SQUARE):
+            sums[0, c] = 0
+        for d in range(0, D, SQUARE):
+            transpose_square(keys, t, first + d, block, 0, 0)
+            for c in range(SQUARE):
+                for i in range(SQUARE):
+                    sums[0, c] += query[d + i] * block[i, c]
+        copy_row(scores, h, t, sums, 0, 0, SQUARE)
+        t += SQUARE
+    for rest in range(t, high):
+        scores[h, rest] = _dot(query, keys[rest, first : first + D])
+
+
+@jit
+def _activate(y, gate, mlp):
+    """GELU (mlp 0: tanh form, 1: exact) or silu(gate) y (2), in place"""
+    one, half = y.dtype.type(1), y.dtype.type(0.5)
+    if mlp == 0:
+        twice, cube = y.dtype.type(2 * GELU_SCALE), y.dtype.type(GELU_CUBE)
+        for i in range(len(y)):
+            y[i] *= sigmoid(twice * y[i] * (one + cube * y[i] * y[i]))
+    elif mlp == 1:
+        root = y.dtype.type(math.sqrt(0.5))
+        for i in range(len(y)):
+            y[i] *= half * (one + erf(root * y[i]))
+    else:
+        for i in range(len(y)):
+            y[i] *= gate[i] * sigmoid(gate[i])
+
+
+@jit
+def _dot(a, b):
+    total = a.dtype.type(0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total

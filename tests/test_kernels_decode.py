@@ -1,0 +1,70 @@
+"""The fused decoding kernel against the layers' own step, which knows nothing of it."""
+import itertools
+
+import numpy as np
+import pytest
+
+from minigpt.config import GPTConfig
+from minigpt.nn.gpt import Transformer
+from minigpt.nn.kernels import decode
+
+V, LENGTH = 37, 12
+OPTIONS = list(itertools.product(("layernorm", "rmsnorm"), ("gelu", "gelu_erf", "swiglu"), ("learned", "sinusoidal", "rope", "alibi"),
+                                 (None, 2, 1), (True, False), (True, False)))
+
+
+def pair(dtype, norm="layernorm", mlp="gelu", position="rope", n_kv_head=None, bias=True, tie=True, **more):
+    """The same weights, far from their initial values, on both backends."""
+    config = GPTConfig(**{"vocab_size": V, "block_size": LENGTH, "n_layer": 2, "n_head": 4, "n_embd": 24, **more},
+                       norm=norm, mlp=mlp, position=position, n_kv_head=n_kv_head, bias=bias, tie=tie)
+    fast, slow = (Transformer(config, dtype=dtype, backend=backend) for backend in ("fast", "numpy"))
+    slow.params.flat[:] += 0.1 * np.random.default_rng(1).standard_normal(slow.params.flat.size)
+    fast.params.flat[:] = slow.params.flat
+    return fast, slow
+
+
+def agree(fast, slow, tolerance, pad=0, prompt=3):
+    """Token by token, after a prompt that both read in one go, the logits and the caches are the same."""
+    ids = np.random.default_rng(2).integers(0, fast.config.vocab_size, (1, fast.config.block_size))
+    caches = [model.new_cache(1, pad=np.array([pad])) for model in (fast, slow)]
+    for begin, end in [(0, prompt), *((t, t + 1) for t in range(prompt, ids.shape[1]))]:
+        actual, expected = (model.step(ids[:, begin:end], kv) for model, kv in zip((fast, slow), caches))
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+        assert actual.dtype == fast.dtype and actual.shape == (1, fast.config.vocab_size)
+    assert caches[0].plan is not None and caches[0].length == caches[1].length
+    np.testing.assert_allclose(caches[0].keys, caches[1].keys, rtol=0, atol=tolerance * np.abs(caches[1].keys).max())
+    np.testing.assert_allclose(caches[0].values, caches[1].values, rtol=0, atol=tolerance * np.abs(caches[1].values).max())
+
+
+@pytest.mark.parametrize("pad", [0, 2])
+def test_every_option_in_float64(pad):
+    for options in OPTIONS:
+        agree(*pair("float64", *options), 1e-12, pad)
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi"])
+def test_whole_vectors_of_keys_and_float32(position):
+    """Heads and contexts of more than one vector, which take another way through the scores."""
+    agree(*pair("float32", position=position, n_embd=128, block_size=70), 2e-5, pad=1, prompt=2)
+    agree(*pair("float64", position=position, n_embd=128, block_size=70), 1e-12, pad=1, prompt=2)
+
+
+def test_two_threads_share_a_large_model(monkeypatch):
+    monkeypatch.setattr(decode, "LARGE", 0)
+    for mlp in ("gelu", "swiglu"):
+        fast, slow = pair("float64", mlp=mlp, n_embd=40)
+        agree(fast, slow, 1e-12)
+        assert decode.decode_plan(fast.config, fast.params, fast.tables).sizes[-1] == 1
+
+
+def test_decoding_may_begin_with_an_empty_cache():
+    agree(*pair("float64"), 1e-12, prompt=1)
+
+
+def test_a_copy_decodes_with_its_own_weights():
+    fast, _ = pair("float32")
+    before = fast.step(np.array([[1]]), fast.new_cache(1))
+    other = fast.copy()
+    other.params.flat[:] *= 0.5
+    assert not np.allclose(other.step(np.array([[1]]), other.new_cache(1)), before)
+    np.testing.assert_array_equal(fast.step(np.array([[1]]), fast.new_cache(1)), before)
