@@ -305,14 +305,14 @@ axes.set_xticks([256, 512, 1024, 2048], [256, 512, 1024, 2048])
 axes.set(xlabel="tokens in the vocabulary", ylabel="bytes per token", ylim=(0, 5))
 axes.legend(loc="lower right")
 save_svg(figure, FIGURES / "bytes_per_token.svg", "Bytes per token against vocabulary size. Both "
-         "languages begin at 1. English climbs first, Chinese later, up to 3.")
+         "languages begin at 1. English climbs first, Chinese later, towards 3.")
 
 # %% [markdown]
 # Both begin at 1: with 256 tokens, every byte is a token. Then the curves part.
 #
 # English gains at once, because every merge like `th` helps many words.
 # Chinese gains later: a merge of three bytes into one character helps that character only.
-# In the end nearly every character of this small world has its token, and the curve meets the line of 3 bytes.
+# In the end nearly every character of this small world has its token, and the curve comes to the line of 3 bytes.
 # It cannot go higher, because our rule makes every Chinese character a piece of its own.
 # English ends near {{measured["English"][-1]:.1f}} bytes for each token: most words are one token, together with the space before them.
 #

@@ -212,7 +212,7 @@ axes.plot(list(tables), new_losses, "s--", label="new text")
 axes.set(xlabel="n, tokens in a count", ylabel="loss (nats per token)", ylim=(0, None))
 axes.legend()
 save_svg(figure, FIGURES / "ngram_loss.svg", "Loss against n. On the text that was counted it "
-         "falls and falls. On new text it falls up to n = 3 and then rises.")
+         "falls and falls. On new text it falls at first and then rises.")
 
 # %% [markdown]
 # On the text that was counted, longer memory is always better: with `n = 7` the model knows much of it by heart.

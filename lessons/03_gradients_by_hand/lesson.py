@@ -424,13 +424,13 @@ print(f"all {2 * V * C} slopes at once: measured {measured:.6f}, claimed {claime
 
 # %% tolerance=0.01
 history = []
-for step in range(500):
+for step in range(700):
     places = rng.integers(len(train_ids) - 1, size=1024)
     loss, grads = loss_and_grads(weights, train_ids[places], train_ids[places + 1])
     for name in weights:
-        weights[name] -= 20.0 * grads[name]
+        weights[name] -= 12.0 * grads[name]
     history.append(loss)
-    if step in (0, 9, 99, 499):
+    if step in (0, 9, 99, 699):
         print(f"after {step + 1:3d} steps: loss {loss:.2f}")
 
 # %% [markdown]
@@ -447,7 +447,7 @@ print(f"on new text: counted {counted:.2f} with {V * V} numbers, "
 
 # %%
 figure, axes = new_figure()
-axes.plot(range(1, 501), history, label="the network, on the pairs of each step")
+axes.plot(range(1, 701), history, label="the network, on the pairs of each step")
 axes.axhline(counted, color="black", linestyle=":", label="counting, on new text")
 axes.axhline(math.log(V), color="grey", linestyle="--", label="guessing")
 axes.set(xlabel="steps", ylabel="loss (nats per token)", ylim=(0, 8))
@@ -475,7 +475,7 @@ for word in (" red", " dog", " Tom"):
 #
 # ## 10. Break it
 #
-# What happens if the learning rate is too large? Take 20 times as much:
+# What happens if the learning rate is too large? Take 30 times as much:
 
 # %% tolerance=0.05
 wild = {"table": 0.1 * rng.normal(size=(V, C)), "output": 0.1 * rng.normal(size=(C, V))}
@@ -483,7 +483,7 @@ for step in range(5):
     places = rng.integers(len(train_ids) - 1, size=1024)
     loss, grads = loss_and_grads(wild, train_ids[places], train_ids[places + 1])
     for name in wild:
-        wild[name] -= 400.0 * grads[name]
+        wild[name] -= 360.0 * grads[name]
     print(f"step {step}: loss {loss:.1f}")
 
 # %% [markdown]
@@ -491,6 +491,8 @@ for step in range(5):
 #
 # Other edits to try, each with the result to expect:
 #
+# * Section 9: learn with 20 instead of 12. It still works, but at the edge: rounding errors grow from step to step,
+#   and another processor ends at another loss. With 12 they die out, and the losses are the same everywhere.
 # * Section 9: begin with `0.0 *` in place of `0.1 *`. The loss stays at `ln V` for good: with two tables of zeros, each one's slope is zero because the other is.
 # * Section 9: in `loss_and_grads` return `dtable / 2`. It still learns, only slower: a learning curve does not show this mistake. The check does.
 # * Section 6: replace `np.add.at` by `+=` in `minigpt/nn/ops.py`. The check in section 9 fails at once.
