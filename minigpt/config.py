@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 def setting(default, help, paper=None, choices=None):
     """One field: its default, what it means, and the value in the InstructGPT or GPT-3 paper where it has one."""
-    return field(default=default, metadata={"help": help, "paper": paper, "choices": choices})
+    return field(default=default, metadata={"help": help, "paper": paper, "choices": choices and list(choices)})
 
 
 def _check_choices(config):
@@ -62,6 +62,11 @@ class GPTConfig:
         _check_values(self, ["dropout"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
         _check_values(self, ["norm_eps", "rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
         _check_choices(self)
+
+    @classmethod
+    def choices(cls, name):
+        """The values that a field may have: a list, to which a new norm or position scheme appends its name (lessons/recipes)."""
+        return cls.__dataclass_fields__[name].metadata["choices"]
 
     @property
     def head_size(self):

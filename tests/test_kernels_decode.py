@@ -61,6 +61,14 @@ def test_decoding_may_begin_with_an_empty_cache():
     agree(*pair("float64"), 1e-12, prompt=1)
 
 
+def test_a_norm_that_the_kernel_does_not_know_goes_layer_by_layer(monkeypatch):
+    monkeypatch.setattr(decode, "NORMS", ("rmsnorm",))
+    fast, slow = pair("float64")
+    kv = fast.new_cache(1)
+    np.testing.assert_allclose(fast.step(np.array([[1]]), kv), slow.step(np.array([[1]]), slow.new_cache(1)), rtol=1e-10)
+    assert kv.plan is None and kv.length == 1
+
+
 def test_a_copy_decodes_with_its_own_weights():
     fast, _ = pair("float32")
     before = fast.step(np.array([[1]]), fast.new_cache(1))

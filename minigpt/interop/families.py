@@ -153,7 +153,7 @@ def from_json(data):
 
 def their_names(family, name):
     """Our tensor's name -> their tensors that hold it: Llama's for h.0.mlp.c_fc.bias are [model.layers.0.mlp.up_proj.bias]."""
-    layer, module, kind = re.fullmatch(r"(?:h\.(\d+)\.)?(.+)\.(weight|bias)", name).groups()
+    layer, module, kind = re.fullmatch(r"(?:h\.(\d+)\.)?(.+)\.(\w+)", name).groups()
     if module == "lm_head":
         return [f"{family.head}.{kind}"]
     stem = family.prefix if layer is None else f"{family.prefix}{family.stem}.{layer}."

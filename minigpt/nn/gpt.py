@@ -163,7 +163,10 @@ class Transformer:
         """
         ids = self._check_ids(ids, before=kv.length)
         if ids.shape == (1, 1) and self.backend == "fast":
-            return self._fused_step(ids[0, 0], kv)[None]
+            from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
+
+            if decode.knows(self.config):
+                return self._fused_step(decode, ids[0, 0], kv)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)
         starts = np.minimum(kv.pad[:, None], index) if kv.pad.any() else None  # (B, S); padding sees itself, not nothing
@@ -175,10 +178,8 @@ class Transformer:
         x, _ = NORMS[self.config.norm].forward(self.params, "ln_f", x[:, -1], ctx)  # (B, C)
         return self.forward_head(x)[0]  # (B, V)
 
-    def _fused_step(self, token, kv):
+    def _fused_step(self, decode, token, kv):
         """`step` for one token of one sequence, by a single kernel. -> logits (V,)"""
-        from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
-
         kv.plan = kv.plan or decode.decode_plan(self.config, self.params, self.tables)
         logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0])
         kv.length += 1

@@ -23,6 +23,11 @@ TENSORS = ("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias",
 LARGE = 4_000_000  # parameters: below, the weights come out of a cache and one thread is as fast
 
 
+def knows(config):
+    """Whether the kernel has this norm and MLP: a model with one that was added outside goes on layer by layer."""
+    return config.norm in NORMS and config.mlp in MLPS
+
+
 class Plan(NamedTuple):
     """Where everything lies: what does not change from token to token.
 
