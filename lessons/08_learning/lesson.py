@@ -284,11 +284,11 @@ print(f"three of 32 directions hold {100 * share:.0f} % of the squared size")
 # Each is made for what the one before leaves over. First divide `X` by its length, so that no strength is above 1. Then watch:
 
 # %%
-for a, b, c in optim.POLYNOMIALS:
+for a, b, c in ops.POLYNOMIALS:
     print(f"a {a:.4f}, b {b:.4f}, c {c:.4f}")
 for strength in (0.01, 0.03, 0.1, 0.3, 1.0):
     s, rounds = strength, []
-    for a, b, c in optim.POLYNOMIALS:
+    for a, b, c in ops.POLYNOMIALS:
         s = a * s + b * s ** 3 + c * s ** 5
         rounds.append(f"{s:.2f}")
     print(f"strength {strength:4.2f} becomes", " -> ".join(rounds))
@@ -300,12 +300,12 @@ for strength in (0.01, 0.03, 0.1, 0.3, 1.0):
 # %%
 def orthogonalise(X):
     X = X / (np.sqrt((X * X).sum()) + 1e-7)
-    for a, b, c in optim.POLYNOMIALS:
+    for a, b, c in ops.POLYNOMIALS:
         XX = X @ X.T
         X = a * X + (b * XX + c * XX @ XX) @ X
     return X
 
-assert np.allclose(orthogonalise(G), optim.orthogonalise(G), atol=1e-9)
+assert np.allclose(orthogonalise(G), ops.orthogonalise(G), atol=1e-9)
 after = np.linalg.svd(orthogonalise(G), compute_uv=False)
 for name, values in (("gradient", strengths), ("Muon's step", after)):
     loud = (values > values[0] / 10).sum()
@@ -328,7 +328,7 @@ save_svg(figure, FIGURES / "strengths.svg", "Strengths of 32 directions. In the 
 # Muon is for the matrices inside the blocks. Tables, gains and biases stay with AdamW. The package's version adds momentum, and measures the step so that
 # wide and tall matrices change their output by the same amount:
 #
-# {{include minigpt.train.optim:muon_update}}
+# {{include minigpt.nn.ops:muon_update}}
 #
 # ## 7. The schedule: slow, fast, slow
 #

@@ -67,16 +67,16 @@ def _attention(arguments):
 
 
 def _steps(arguments):
-    header = ["shape", "parameters", "tokens/s", "ms per step", "own matmul, ms", "NumPy's products alone, ms", *(["PyTorch, ms", "ratio"] if arguments.against else [])]
+    header = ["shape", "parameters", "tokens/s", "ms per step", "own products", "BLAS", "one worker", "NumPy's products alone", *(["PyTorch", "ratio"] if arguments.against else [])]
     rows = []
     for shape in arguments.shapes:
         L, H, C, V, T, B = steps.SHAPES[shape]
         ours, theirs = _pairs(arguments, "step", shape)
-        own = steps.training_steps(shape, 3, matmul="numba")
+        others = steps.training_steps(shape, 3, matmul="numba"), steps.training_steps(shape, 3, matmul="blas"), steps.training_steps(shape, 3, workers=1), steps.matmul_floor(shape, 3)
         cells = [f"{shape}: {L} layers, {H} heads, {C} wide, vocabulary {V}, {B} x {T} tokens", f"{steps.GPT(steps.config_of(shape), backend='numpy').num_parameters() / 1e6:.1f} M",
-                 f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), steps.milliseconds(own), steps.milliseconds(steps.matmul_floor(shape, 3))]
+                 f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), *(f"{1000 * statistics.median(samples):.4g}" for samples in others)]
         rows.append(cells + ([steps.milliseconds(theirs), f"{_ratio(theirs, ours):.2f}"] if theirs else []))
-    return "training steps: forward, backward, clip, AdamW, all cores; median (quartiles)", header, rows
+    return "training steps: forward, backward, clip, AdamW, all cores; milliseconds, median (quartiles)", header, rows
 
 
 def _decode(arguments):

@@ -25,14 +25,14 @@ def config_of(shape, block_size=None):
     return GPTConfig(vocab_size=V, block_size=block_size or T, n_layer=L, n_head=H, n_embd=C)
 
 
-def training_steps(shape, samples=5, workers=0, matmul="blas", backend="fast", optimizer="adamw"):
+def training_steps(shape, samples=5, workers=0, matmul=None, backend="fast", optimizer="adamw"):
     """Seconds per training step (forward, backward, clip, update) -> list of samples. The first steps are not counted."""
     _, _, _, V, T, B = SHAPES[shape]
     model = GPT(config_of(shape), backend=backend, matmul=matmul)
     config, state = TrainConfig(optimizer=optimizer, tokens=10**9, batch_tokens=B * T), optim.new_state(model.params)
     ids = np.random.default_rng(0).integers(0, V, (B, T + 1)).astype(np.int32)
     batch = Batch(ids[:, :-1].copy(), ids[:, 1:].copy())
-    shards = 4 if model.num_parameters() < 20e6 else 2
+    shards = 2 if model.large else 4
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     found = []
     with worker_pool(workers, shards) as run_all:
@@ -42,7 +42,7 @@ def training_steps(shape, samples=5, workers=0, matmul="blas", backend="fast", o
             for step in range(count):
                 gradients(model, batch, buffers, run_all, [0, step])
                 optim.clip(model.grads, config.clip)
-                optim.update(model.params, model.grads, state, config, run_all, adamw=model.ops.adamw_update)
+                optim.update(model.params, model.grads, state, config, run_all, ops=model.ops)
             found.append((time.perf_counter() - start) / count)
     return found[1:]
 

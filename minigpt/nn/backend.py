@@ -8,8 +8,8 @@ BACKENDS = ("numpy", "fast")
 
 
 @functools.lru_cache(maxsize=None)
-def get_ops(backend="fast", matmul="blas"):
-    """The operations as attributes of one object. backend "numpy" | "fast"; matmul "blas" | "numba" (fast only)."""
+def get_ops(backend="fast", matmul="numba"):
+    """The operations as attributes of one object. backend "numpy" | "fast"; matmul "numba" | "blas" (fast only)."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}")
     table = {name: value for name, value in vars(ops).items() if name.endswith(("_forward", "_backward", "_update"))}

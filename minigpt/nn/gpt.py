@@ -10,6 +10,9 @@ from minigpt.nn.layers import NORMS, POSITIONS, Context
 from minigpt.nn.params import Params, Spec
 
 
+LARGE = 20_000_000  # parameters
+
+
 @dataclass
 class KVCache:
     """Keys and values of the tokens already read, one array for all layers.
@@ -42,15 +45,21 @@ class Transformer:
     """A decoder-only transformer (GPT-2's body, Radford et al. 2019) with its backward written out.
 
     params and grads are named views into flat buffers. dtype "float32" to train, "float64" to check gradients.
-    backend "numpy" (readable) | "fast" (Numba); matmul "blas" | "numba" chooses the matrix products of "fast".
+    backend "numpy" (readable) | "fast" (Numba). matmul: the matrix products of "fast", "numba" (ours) | "blas" (NumPy's);
+    None: ours, but NumPy's for a large model, whose weights come from memory (`bench --only steps` measures both).
     """
 
-    def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul="blas"):
-        self.config, self.backend, self.matmul = config, backend, matmul
-        self.ops = get_ops(backend, matmul)
+    def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
+        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.large else "numba")
+        self.ops = get_ops(backend, self.matmul)
         self._grads = None
         self.tables = _position_tables(config, self.params.dtype)
+
+    @property
+    def large(self):
+        """Whether the weights are too many for the processor's caches."""
+        return self.params.flat.size > LARGE
 
     @property
     def dtype(self):

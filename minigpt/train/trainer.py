@@ -44,7 +44,7 @@ def train(model, config, run):
     """
     state = optim.new_state(model.params)
     log = _resume(model, state, config, run)
-    shards = config.shards or (4 if model.num_parameters() < 20e6 else 2)
+    shards = config.shards or (2 if model.large else 4)
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
     with worker_pool(config.workers, shards) as run_all, _signals() as received:
@@ -57,7 +57,7 @@ def train(model, config, run):
             loss = gradients(model, batch, buffers, run_all, [config.seed, step])
             norm = optim.clip(model.grads, config.clip)
             _finite(step, model, {"loss": loss, "norm of the gradient": norm})
-            lr = optim.update(model.params, model.grads, state, config, run_all, adamw=model.ops.adamw_update)
+            lr = optim.update(model.params, model.grads, state, config, run_all, ops=model.ops)
             entry = {"step": state.step, "tokens": state.step * config.batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm}
             last = state.step == config.steps
             if run.on_eval and (last or state.step % config.eval_every == 0):
