@@ -42,6 +42,8 @@ def test_refusals_name_value_and_cure(tmp_path, capsys):
     assert "the instruction is empty" in refused(capsys, "answer", "  ", "--model", "no-such-model")
     assert "n_embd is 130" in refused(capsys, "pretrain", "--n-embd", "130", "--out", str(tmp_path / "a"))
     assert "nothing to do" in refused(capsys, "tokenizer")
+    for argv in (["gradcheck"], ["grade", "01"]):
+        assert "--seed is -1; it must be 0 or more" in refused(capsys, *argv, "--seed", "-1")
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     assert "not UTF-8 at byte 3" in refused(capsys, "tokenizer", "--text", str(tmp_path / "latin"), "--out", str(tmp_path / "t"))
 

@@ -3,7 +3,9 @@ import json
 
 import numpy as np
 import pytest
+from runs import command, digest, refused, straight
 
+from minigpt.__main__ import main
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain, sft
@@ -56,6 +58,15 @@ def test_the_worlds_rows_depend_on_the_seed_and_validation_does_not(tok):
     assert not np.array_equal(first.tokens[:20], other.tokens[:20])
     assert not {row.tobytes() for row in first.tokens} & {row.tobytes() for row in validation.tokens}
     assert 4000 <= first.tokens[:, 1:].size + 64 and (first.tokens == tok.special_tokens["<|endoftext|>"]).any()
+
+
+def test_what_is_replayed_may_be_ones_own_text(kit, tmp_path, monkeypatch, capsys):
+    """Then nothing of the world is needed."""
+    monkeypatch.setenv("MINIGPT_DATA", str(tmp_path))
+    refused(capsys, command(kit, "sft", tmp_path / "a"), "no world tables")
+    for name, flags in (("own", ["--text", kit / "text.txt"]), ("none", ["--replay", "0"])):
+        assert main(command(kit, "sft", tmp_path / name, *flags)) == 0
+    assert len({digest(folder) for folder in (tmp_path / "own", tmp_path / "none", straight(kit, "sft"))}) == 3
 
 
 def test_tuning_rows_count_the_answers(tok):

@@ -102,6 +102,7 @@ def add_sft_arguments(parser):
     parser.add_argument("--model", metavar="FOLDER", default="runs/pretrain", help="the base model (default runs/pretrain)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
     parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
+    parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
     _add_backend(parser)
     add_flags(parser.add_argument_group("training"), SFT)
 
@@ -112,20 +113,21 @@ def run_sft(arguments):
     config, folder = from_flags(SFT, arguments), make_folder(arguments.out)
     conversations = sft.read_conversations(arguments.instructions) if arguments.instructions else None
     model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
-    world = load_world() if conversations is None or config.replay else None
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations), config, folder)
+    world = load_world() if conversations is None or config.replay and not arguments.text else None
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text), config, folder)
 
 
-def tune_on_world(model, tok, world, config, folder, conversations=None, on_eval=None):
-    """Tune model on conversations (None: the world's), with replay of the world's documents -> log"""
+def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, on_eval=None):
+    """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log"""
     T = model.config.block_size
     if conversations is None:
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
         conversations = sft.world_conversations(world, int(config.tokens * (1.0 - config.replay) / length) + 1, config.seed)
     rows = sft.tuning_rows(conversations, tok, T)
-    replayed = config.tokens * config.replay
-    replay = pretrain.world_rows(world, tok, replayed, T, config.seed + 1)[0] if replayed >= T else None
+    replayed, replay = config.tokens * config.replay, None
+    if replayed >= T:
+        replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
     return sft.tune(model, rows, replay, config, folder, on_eval)
 
 
@@ -155,6 +157,8 @@ def add_gradcheck_arguments(parser):
 
 def run_gradcheck(arguments):
     """Every parameter of a two-layer model, for every norm, MLP and position option, against finite differences in float64."""
+    if arguments.seed < 0:
+        raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
     rows, worst = [], 0.0
     for norm, mlp, position, n_kv_head in itertools.product(NORMS, MLPS, POSITIONS, (None, 2)):
         config = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_embd=16, n_kv_head=n_kv_head, norm=norm, mlp=mlp, position=position)

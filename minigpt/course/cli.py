@@ -95,6 +95,8 @@ def add_grade_arguments(parser):
 def run_grade(args):
     """Prints the points. -> exit code: 0 when all points were earned"""
     lesson = find_lesson(args.lesson, lessons_folder())
+    if args.seed is not None and args.seed < 0:
+        raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
     grades = grade(lesson.folder, args.file or lesson.folder / "exercises.py", seed)
     print(as_json(grades, seed) if args.json else as_table(grades))
