@@ -22,7 +22,7 @@ from minigpt.files import short
 # Smallest first. The reference writer starts at the end of this list, so that each tensor lies at a multiple of its item size.
 DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
           "U32": "<u4", "F32": "<f4", "C64": "<c8", "F64": "<f8", "I64": "<i8", "U64": "<u8"}  # BF16: NumPy has no such type
-MAX_HEADER = 10_000_000                 # bytes: 100,000 tensors. The format allows 100 MB, but Python would read that for 10 s
+MAX_HEADER = 2_500_000                  # bytes: 20,000 tensors. The format allows 100 MB, which Python could read for 20 s
 MAX_DIMENSIONS = 64                     # NumPy's own limit
 CHECKSUM = "minigpt.checksum"           # metadata key
 ALGORITHM = "minigpt-sha256:"           # its value begins so: one flipped bit in the key cannot hide that there is a checksum
