@@ -157,7 +157,7 @@ ARCHITECTURES = {
     "llama": {"norm": "rmsnorm", "mlp": "swiglu", "bias": False},
 }
 PRETRAIN = TrainConfig()
-SFT = TrainConfig(tokens=3_400_000, lr=2e-3, muon_lr=0.005)
+SFT = TrainConfig(tokens=3_400_000, lr=2e-3, muon_lr=0.005, eval_every=500)
 
 
 def add_flags(parser, defaults, skip=()):

@@ -3,13 +3,17 @@ import json
 
 import numpy as np
 import pytest
-from runs import command, digest, refused, straight
+from runs import SMALL, command, digest, refused, straight
 
 from minigpt.__main__ import main
-from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.commands import stages
+from minigpt.interop import safetensors
+from minigpt.model import GPT
+from minigpt.nn.gpt import Transformer
+from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain, sft
-from minigpt.world import load_world
+from minigpt.world import FAMILIES, load_world
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
 
@@ -97,3 +101,39 @@ def test_a_bad_line_is_named(line, words, tmp_path):
     with pytest.raises(ValueError, match="line 2.*" + words if words != "line 2" else words) as error:
         sft.read_conversations(path)
     assert "\n" not in str(error.value)
+
+
+def test_the_model_that_did_best_on_dev_is_kept(tmp_path):
+    """Of equals the later one: it has learned more."""
+    model = Transformer(SMALL, backend="numpy")
+    on_eval = stages._keep_best(lambda step, model: {"dev": {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.125}[step]}, tmp_path)
+    for step in (1, 2, 3, 4):
+        model.params.flat[:] = step
+        assert on_eval(step, model)["dev"] in (0.25, 0.5, 0.125)
+    metadata = safetensors.read_metadata(tmp_path / stages.BEST)
+    assert metadata["step"] == "3" and metadata["dev"] == "0.5"
+    assert (safetensors.load_file(tmp_path / stages.BEST)["weights"] == 3).all()
+    stages._keep_best(None, tmp_path)
+    assert not (tmp_path / stages.BEST).exists(), "without a checkpoint the run begins anew, and so does the choice"
+
+
+@pytest.mark.slow
+def test_tuning_on_the_world_ends_with_the_best_model_on_dev(tmp_path, capsys):
+    argv = ["sft", "--model", "micro-base", "--out", str(tmp_path), "--tokens", "6144", "--eval-every", "3", "--dev", "1", "--lr", "1e-3"]
+    assert main(argv) == 0
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shares = {entry["step"]: entry["dev"] for entry in log if "dev" in entry}
+    assert list(shares) == [3, 6] and all(f"dev {name}" in log[2] for name in FAMILIES)
+    best = max(shares, key=lambda step: (shares[step], step))
+    assert f"best on dev: step {best} of 6" in capsys.readouterr().out
+    weights = safetensors.load_file(tmp_path / stages.BEST)["weights"]
+    np.testing.assert_array_equal(GPT.from_pretrained(tmp_path).params.flat, weights)
+
+
+def test_what_is_learned_can_be_seen(kit, capsys):
+    """The mask in colour: the question grey, the answer and its end green."""
+    assert main(["sft", "--model", str(kit / "base"), "--instructions", str(kit / "chat.jsonl"), "--show", "2", "--out", str(kit / "none")]) == 0
+    shown = capsys.readouterr().out
+    assert f"{GREY}<|user|> What is 0 plus 1?<|end|><|assistant|>{RESET}{GREEN} It is 1.<|end|>{RESET}" in shown
+    assert "What is 1 plus 1?" in shown and "What is 2 plus 1?" not in shown and not (kit / "none").exists()
+    refused(capsys, ["sft", "--model", str(kit / "base"), "--show", "-1"], "--show is -1")

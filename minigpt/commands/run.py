@@ -17,6 +17,7 @@ from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
 WORLDS = {"small": small_world, "full": lambda world: world}
+DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
 
 
@@ -86,7 +87,7 @@ def make_base(world, tok, shape, config, folder):
 
 def make_tuned(world, tok, model, config, folder):
     """Tune: instructions and answers in, a model that answers."""
-    finish(model, tok, tune_on_world(model, tok, world, config, folder), config, folder)
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, dev=DEV), config, folder)
     return model
 
 

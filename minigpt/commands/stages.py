@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
+from minigpt.evaluate import tasks
 from minigpt.files import make_folder, write_json
+from minigpt.interop import safetensors
 from minigpt.interop.huggingface import find_folder
-from minigpt.model import GPT
+from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
 from minigpt.show.progress import table
-from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS
+from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.train import pretrain, sft
+from minigpt.train import checkpoint, pretrain, sft
 from minigpt.world import load_world, pretraining_documents
 
+BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 
@@ -103,23 +106,39 @@ def add_sft_arguments(parser):
     parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
     parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
     parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
+    parser.add_argument("--dev", type=int, metavar="N", default=20, help="ask N dev prompts per family every --eval-every steps and keep the model that does best (default 20; 0: keep the last); only for the world's instructions")
+    parser.add_argument("--show", type=int, metavar="N", default=0, help="instead: print N conversations token by token, in colour what the model learns to write")
     _add_backend(parser)
     add_flags(parser.add_argument_group("training"), SFT)
 
 
 def run_sft(arguments):
     """Tune a model on instructions and save it."""
-    base = find_folder(arguments.model)
-    config, folder = from_flags(SFT, arguments), make_folder(arguments.out)
+    base, config = find_folder(arguments.model), from_flags(SFT, arguments)
+    for name, value in (("--dev", arguments.dev), ("--show", arguments.show)):
+        if value < 0:
+            raise ValueError(f"{name} is {value}; it must be 0 or more")
     conversations = sft.read_conversations(arguments.instructions) if arguments.instructions else None
+    if arguments.show:
+        tok = Tokenizer.load(base)
+        for messages in (conversations or sft.world_conversations(load_world(), 10 * arguments.show, config.seed))[: arguments.show]:
+            print(show_mask(*render(messages, tok), tok) + "\n")
+        return
+    folder = make_folder(arguments.out)
     model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
     world = load_world() if conversations is None or config.replay and not arguments.text else None
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text), config, folder)
+    dev = arguments.dev if conversations is None else 0
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)
 
 
-def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, on_eval=None):
-    """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log"""
-    T = model.config.block_size
+def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0):
+    """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log
+
+    dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
+    """
+    T, on_eval = model.config.block_size, None
+    if dev:
+        on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder))
     if conversations is None:
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
@@ -128,7 +147,26 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     replayed, replay = config.tokens * config.replay, None
     if replayed >= T:
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
-    return sft.tune(model, rows, replay, config, folder, on_eval)
+    log = sft.tune(model, rows, replay, config, folder, on_eval)
+    if dev:
+        best = safetensors.read_metadata(Path(folder) / BEST)
+        model.params.flat[:] = safetensors.load_file(Path(folder) / BEST)["weights"]
+        print(f"best on dev: step {best['step']} of {config.steps}, {100 * float(best['dev']):.1f} % right")
+    return log
+
+
+def _keep_best(scores, folder):
+    """-> on_eval(step, model) that also keeps the weights with the highest "dev" in folder/BEST"""
+    if not checkpoint.exists(folder):
+        (folder / BEST).unlink(missing_ok=True)  # of a run that somebody began anew
+
+    def on_eval(step, model):
+        entry = scores(step, model)
+        if not (folder / BEST).exists() or entry["dev"] >= float(safetensors.read_metadata(folder / BEST)["dev"]):
+            safetensors.save_file({"weights": model.params.flat}, folder / BEST, {"step": str(step), "dev": repr(entry["dev"])})
+        return entry
+
+    return on_eval
 
 
 def finish(model, tok, log, config, folder):

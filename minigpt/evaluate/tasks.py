@@ -20,11 +20,12 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
 
     assistant: InstructGPT. style "chat": through the chat template; "plain": as Question / Answer text, which is how a model
     that has only seen text can be asked; "few-shot": the same after solved examples of the same kind, as many as fit.
-    shots: {(family, kind): list of Example} for "few-shot", from `few_shots`.
+    shots: {(family, kind): list of Example} for "few-shot", from `few_shots`. label: of the progress shown; None: none.
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    answers, progress = [None] * len(questions), Progress(label, len(questions), unit="answers")
+    answers = [None] * len(questions)
+    progress = Progress(label, len(questions), unit="answers") if label else None
 
     def work(chunk):
         if style == "chat":
@@ -34,11 +35,28 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
             texts = _continuations(assistant, [_as_text(assistant, questions[i], examples) for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
-        progress.update(sum(answer is not None for answer in answers))
+        if progress:
+            progress.update(sum(answer is not None for answer in answers))
 
     with worker_pool(shards=len(chunks)) as run_all:
         run_all(work, chunks)
     return answers
+
+
+def dev_scores(assistant, world, n):
+    """-> on_eval(step, model) for the trainer: shares of right answers to n dev prompts per family, their mean as "dev".
+
+    assistant: InstructGPT around the model in training. The prompts are not those of `run` and `eval` (another seed), so that
+    choosing a model by them flatters no table.
+    """
+    asked = test_examples(world, "dev", n, seed=1)
+
+    def on_eval(step, model):
+        outcomes = score(asked, answer_all(assistant, asked, label=None))
+        shares = {f"dev {name}": sum(o for e, o in zip(asked, outcomes) if e.family == name) / n for name in world.families}
+        return {**shares, "dev": sum(shares.values()) / len(shares)}
+
+    return on_eval
 
 
 def few_shots(world, most=8, seed=0):
