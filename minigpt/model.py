@@ -5,7 +5,7 @@ from minigpt.config import GPTConfig, SampleConfig
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
-from minigpt.text.streaming import StreamDecoder
+from minigpt.sample.stopping import TextStream, cut_before, ends_with
 from minigpt.text.template import render
 from minigpt.text.tokenizer import Tokenizer
 
@@ -70,17 +70,23 @@ class InstructGPT:
         """The assistant's next message in a conversation, as text. on_text(piece) is called as whole characters appear."""
         return self.answers([messages], on_text=on_text, **settings)[0]
 
-    def answers(self, conversations, on_text=None, **settings):
-        """The assistant's next message in each of several conversations, generated side by side -> list of texts."""
-        rows = self.generations(conversations, on_text, **settings)
-        return [self.tokenizer.decode(row.ids, skip_special_tokens=True).strip() for row in rows]
+    def answers(self, conversations, on_text=None, stop_texts=(), **settings):
+        """The assistant's next message in each of several conversations, generated side by side -> list of texts.
 
-    def generations(self, conversations, on_text=None, **settings):
-        """Like `answers`, with ids and log-probabilities -> list of Generation"""
+        stop_texts: where one of them appears, the answer ends before it.
+        """
+        rows = self.generations(conversations, on_text, stop_texts, **settings)
+        return [cut_before(self.tokenizer.decode(row.ids, skip_special_tokens=True), stop_texts).strip() for row in rows]
+
+    def generations(self, conversations, on_text=None, stop_texts=(), **settings):
+        """Like `answers`, with ids (those of a stop text too) and log-probabilities -> list of Generation"""
         config = SampleConfig(**{"temperature": 0.0, **settings})
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
-        stream = _stream(self.tokenizer, on_text) if on_text else None
-        return generate(self.model, prompts, config, self.stop, on_token=stream)
+        stream = TextStream(self.tokenizer, on_text, stop_texts) if on_text else None
+        rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends_with(self.tokenizer, stop_texts))
+        if stream:
+            stream.finish()
+        return rows
 
     def prompt(self, messages, reserve=0):
         """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it."""
@@ -94,19 +100,3 @@ class InstructGPT:
         if len(ids) >= limit:
             raise ValueError(f"the message has {len(ids)} tokens with its template; the context is {limit}: shorten it")
         return ids
-
-
-def _stream(tokenizer, on_text):
-    """-> on_token(row, id) that passes the first row's tokens on as text: whole characters, without the space before an answer."""
-    decoder, begun = StreamDecoder(tokenizer, skip_special_tokens=True), False
-
-    def on_token(row, token):
-        nonlocal begun
-        if row == 0:
-            text = decoder.push(token)
-            text = text if begun else text.lstrip()
-            if text:
-                begun = True
-                on_text(text)
-
-    return on_token

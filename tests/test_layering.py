@@ -18,7 +18,7 @@ ROWS = (
     ("train.trainer", "sample.generate", "interop.huggingface"),
     ("nn.gpt", "train.batches", "train.checkpoint"),
     ("nn.layers", "nn.losses", "text.template", "world"),
-    ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling", "interop.families"),
+    ("nn.backend", "nn.gradcheck", "train.optim", "sample.sampling", "sample.stopping", "interop.families"),
     ("nn.kernels",),
     ("nn.ops", "nn.params", "nn.threads", "text", "interop.safetensors", "config", "show"),
     ("files", "jit"),

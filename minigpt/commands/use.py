@@ -10,6 +10,7 @@ from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
+from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.world import load_world
 
@@ -21,12 +22,17 @@ def _add_model(parser, default="micro"):
     parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
 
 
+def _add_stop(parser):
+    parser.add_argument("--stop", metavar="TEXT", action="append", default=[], help="end before this text; may be given several times")
+
+
 def add_answer_arguments(parser):
     """Flags of `answer`."""
     parser.add_argument("instruction", help="what to do, such as 'What is the capital of France?'; - reads standard input")
     _add_model(parser)
     parser.add_argument("--explain", action="store_true", help="show P(w_t | w_<t, instruction) for every token of the answer, and the answer's probability given other instructions")
     parser.add_argument("--wrong", metavar="TEXT", default="What is the opposite of hot?", help="with --explain: the wrong instruction to compare with")
+    _add_stop(parser)
     add_flags(parser.add_argument_group("sampling"), ANSWER)
 
 
@@ -38,7 +44,7 @@ def run_answer(arguments):
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     settings = vars(from_flags(ANSWER, arguments))
     messages = [{"role": "user", "content": text}]
-    generation = assistant.generations([messages], on_text=lambda piece: print(piece, end="", flush=True), **settings)[0]
+    generation = assistant.generations([messages], lambda piece: print(piece, end="", flush=True), arguments.stop, **settings)[0]
     print()
     if arguments.explain:
         others = {"no instruction": [], f"a wrong one ({arguments.wrong})": [{"role": "user", "content": arguments.wrong}]}
@@ -77,6 +83,7 @@ def add_sample_arguments(parser):
     _add_model(parser, "micro-base")
     parser.add_argument("--prompt", default="<|endoftext|>", help="the text to continue (default: the beginning of a document)")
     parser.add_argument("-n", type=int, default=1, help="how many continuations")
+    _add_stop(parser)
     add_flags(parser.add_argument_group("sampling"), SampleConfig())
 
 
@@ -90,8 +97,9 @@ def run_sample(arguments):
     if not ids:
         raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
     shown = "" if start == "<|endoftext|>" else start
-    for row in generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop):
-        print(shown + tok.decode(row.ids), end="\n\n" if arguments.n > 1 else "\n")
+    ends = ends_with(tok, arguments.stop)
+    for row in generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop, ends=ends):
+        print(shown + cut_before(tok.decode(row.ids), arguments.stop), end="\n\n" if arguments.n > 1 else "\n")
 
 
 def add_eval_arguments(parser):

@@ -3,6 +3,7 @@ from minigpt.config import SampleConfig
 from minigpt.evaluate.metrics import wilson
 from minigpt.nn.threads import worker_pool
 from minigpt.sample.generate import generate
+from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.progress import Progress, table
 from minigpt.world import FAMILIES, examples, verify
 
@@ -81,8 +82,9 @@ def _as_text(assistant, question, solved):
 
 def _continuations(assistant, prompts):
     """What a model that continues text makes of each prompt (ids), up to the end of the line -> list of texts"""
-    rows = generate(assistant.model, prompts, SampleConfig(max_new_tokens=LONGEST, temperature=0.0), assistant.stop)
-    return [assistant.tokenizer.decode(row.ids, skip_special_tokens=True).split("\n")[0].strip() for row in rows]
+    settings = SampleConfig(max_new_tokens=LONGEST, temperature=0.0)
+    rows = generate(assistant.model, prompts, settings, assistant.stop, ends=ends_with(assistant.tokenizer, ("\n",)))
+    return [cut_before(assistant.tokenizer.decode(row.ids, skip_special_tokens=True), ("\n",)).strip() for row in rows]
 
 
 def score(questions, answers):

@@ -218,7 +218,7 @@ def _plain(config):
 def _typed(ours, theirs, value):
     """The value if it has its field's type and a possible size; JSON's 1, 1.0 and true are not the same here."""
     kind = next(item.type for item in dataclasses.fields(GPTConfig) if item.name == ours)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) <= LIMIT:
         value = float(value)
     right = 0 < value <= LIMIT if type(value) is int else isinstance(value, kind)
     if not right or type(value) is bool and kind is not bool:

@@ -8,7 +8,7 @@ from minigpt.sample import sampling
 
 @dataclass
 class Generation:
-    """What came out for one prompt: ids that follow it; stopped: [the stop token], or [] when it ended for its length.
+    """What came out for one prompt: ids that follow it; stopped: [the stop token], or []; complete: `ends` said so.
 
     logprobs: log P(token | everything before it), in nats, of each id and of the stop token if there was one. They are the
     model's own, before temperature and filters.
@@ -18,19 +18,20 @@ class Generation:
     ids: list = field(default_factory=list)
     stopped: list = field(default_factory=list)
     logprobs: list = field(default_factory=list)
+    complete: bool = False
 
     @property
     def finish(self):
         """Why it ended: "stop" or "length" (its own limit, or the context is full)."""
-        return "stop" if self.stopped else "length"
+        return "stop" if self.stopped or self.complete else "length"
 
 
-def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
+def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=None):
     """Continue every prompt. prompts: sequences of ids, of any lengths; stop: ids that end a row -> list of Generation.
 
     config: SampleConfig. allowed(ids) -> ids that may come next, or None, called with each row's new ids. on_token(row, id) is
-    called as tokens appear (the stop token is not shown). A row ends when the context is full. A row's tokens depend on
-    its prompt, its place in the list and the seed, not on the other rows.
+    called as tokens appear (the stop token is not shown). ends(ids): whether a row with these new ids is complete. A row also
+    ends when the context is full. Its tokens depend on its prompt, its place in the list and the seed, not on the other rows.
     """
     sampling.check(config)
     prompts = [np.asarray(p).reshape(-1) for p in prompts]
@@ -63,7 +64,8 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None):
             result.ids.append(int(token))
             if on_token:
                 on_token(int(row), int(token))
-            if len(result.ids) < config.max_new_tokens and len(prompts[row]) + len(result.ids) < limit:
+            result.complete = ends is not None and ends(result.ids)
+            if not result.complete and len(result.ids) < config.max_new_tokens and len(prompts[row]) + len(result.ids) < limit:
                 going.append(place)
         if not going:
             break

@@ -73,7 +73,10 @@ def read_folder(folder):
 
 def read_merges(path):
     """merges.txt -> [[left name, right name]]; GPT-2's `#version` line may be there or not."""
-    lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
+    try:
+        lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
     lines = lines[1:] if lines[0].startswith("#version") else lines
     return [line.split(" ") for line in lines if line]
 
@@ -88,7 +91,7 @@ def parse_tokenizer_json(data, path):
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
         refuse(path, option, model.get(option) or None, None)
     added = data.get("added_tokens") or []
-    if not all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in added):
+    if not isinstance(added, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in added):
         raise ValueError(f"{path}: added_tokens holds something without a content")
     for token in added:
         for option, value in (("special", True), ("lstrip", False), ("rstrip", False), ("single_word", False)):
@@ -106,8 +109,9 @@ def canonical(pre_tokenizer):
     """A pre-tokenizer's description without what does not change ids: offsets, defaults, a sequence of one."""
     if not isinstance(pre_tokenizer, dict):
         return pre_tokenizer
-    if pre_tokenizer.get("type") == "Sequence":
-        parts = [canonical(part) for part in pre_tokenizer.get("pretokenizers", [])]
+    parts = pre_tokenizer.get("pretokenizers", [])
+    if pre_tokenizer.get("type") == "Sequence" and isinstance(parts, list):
+        parts = [canonical(part) for part in parts]
         return parts[0] if len(parts) == 1 else parts
     return {"use_regex": True, **{key: value for key, value in pre_tokenizer.items() if key != "trim_offsets"}}
 
