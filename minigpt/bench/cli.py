@@ -23,7 +23,7 @@ def add_bench_arguments(parser):
     """Flags of `bench`."""
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="which measurements (default: all)")
     parser.add_argument("--shapes", default="abcde", help="which of the shapes a to e the steps are measured at (default all; d is GPT-2 with 124 M parameters)")
-    parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes; it must be installed")
+    parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes, and transformers' generate; both must be installed")
     parser.add_argument("--python", default=sys.executable, help="with --against: the Python that has PyTorch (default: this one)")
     parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
     parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss")
@@ -80,11 +80,12 @@ def _steps(arguments):
 
 
 def _decode(arguments):
-    header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio"] if arguments.against else [])], []
+    header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio", "transformers, tokens/s", "ratio"] if arguments.against else [])], []
     for kind in steps.DECODE:
         ours, theirs = _pairs(arguments, "decode", kind)
+        library = [statistics.median(_child(arguments.python, [str(RIVAL), "transformers", kind])["samples"]) for _ in theirs]
         cells = [f"{kind}: {steps.DECODE[kind][1]} tokens of prompt, {steps.DECODE[kind][2]} new", f"{statistics.median(ours):,.0f}"]
-        rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}"] if theirs else []))
+        rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}", f"{statistics.median(library):,.0f}", f"{_ratio(ours, library):.2f}"] if theirs else []))
     return "decoding, tokens per second", header, rows
 
 

@@ -1,6 +1,6 @@
 """PyTorch at the shapes of `python -m minigpt bench`, for its --against torch: nanoGPT's model, the fastest way PyTorch has.
 
-    python tests/oracle/rival.py step SHAPE | decode KIND | text FILE   prints {"samples": [...], ...} as JSON
+    python tests/oracle/rival.py step SHAPE | decode KIND | transformers KIND | text FILE   prints {"samples": [...], ...} as JSON
 """
 import json
 import math
@@ -114,6 +114,22 @@ def decode(kind, samples=5):
     return {"samples": found[1:]}
 
 
+def transformers(kind, samples=5):
+    """Tokens per second of transformers' own greedy `generate` with its cache, GPT-2 of the same shape."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape, prompt, new = DECODE[kind]
+    L, H, C, V, _, _ = SHAPES[shape]
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=V, n_positions=1024 if kind == "gpt2" else 512, n_embd=C, n_layer=L, n_head=H, bos_token_id=0, eos_token_id=0)).eval()
+    ids, found = torch.arange(1, prompt + 1)[None] % V, []
+    for _ in range(samples + 1):
+        start = time.perf_counter()
+        model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=new, max_new_tokens=new, pad_token_id=0)
+        found.append(new / (time.perf_counter() - start))
+    return {"samples": found[1:]}
+
+
 def text(path):
     """nanoGPT's recipe for a laptop on a character file -> seconds of training and validation loss."""
     config, L, H, C, T, B = RECIPE
@@ -136,4 +152,4 @@ def text(path):
 
 
 if __name__ == "__main__":
-    print(json.dumps({"step": step, "decode": decode, "text": text}[sys.argv[1]](sys.argv[2]) | {"torch": torch.__version__}))
+    print(json.dumps({"step": step, "decode": decode, "transformers": transformers, "text": text}[sys.argv[1]](sys.argv[2]) | {"torch": torch.__version__}))
