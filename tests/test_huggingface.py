@@ -29,6 +29,10 @@ CONFIGS = {
               "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 10, "hidden_act": "silu", "rms_norm_eps": 1e-4,
               "rope_parameters": ROPE, "tie_word_embeddings": False},
 }
+SAID = {"tie_word_embeddings", "bos_token_id", "eos_token_id", "dtype"}  # by every config.json of ours, so that no reader guesses
+WRITTEN = {"gpt2": SAID | {"activation_function", "layer_norm_epsilon", "n_inner", "scale_attn_weights", "resid_pdrop"},
+           "gpt_neox": SAID | {"hidden_act", "layer_norm_eps", "use_parallel_residual", "attention_bias", "rope_parameters", "rotary_pct"},
+           "llama": SAID | {"hidden_act", "rms_norm_eps", "num_key_value_heads", "attention_bias", "mlp_bias", "head_dim", "rope_parameters"}}
 PROMPT = [[1, 5, 2, 9, 3], [10, 0, 0, 7, 4]]
 GOLDEN = {
     "gpt2": [[0.54815769, 0.81773485, -1.47865158, -0.29871792, 1.86745653, 0.71823494,
@@ -139,6 +143,7 @@ def test_what_was_read_is_written_back(tmp_path, family):
     for name in ("config.json", "model.safetensors", "generation_config.json"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     theirs, ours = CONFIGS[family], files.read_json(tmp_path / "first" / "config.json")
+    assert ours["architectures"] == [families.FAMILIES[family].architecture] and WRITTEN[family] <= set(ours)
     assert {key: ours[key] for key in theirs if key != "rope_parameters"} == {key: theirs[key] for key in theirs if key != "rope_parameters"}
     assert {**ours.get("rope_parameters", {}), **theirs.get("rope_parameters", {})} == ours.get("rope_parameters", {})
 

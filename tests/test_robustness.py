@@ -1,5 +1,7 @@
 """Nothing is ever lost: model folders under kill -9, a full disk, missing permission, and in every process alike."""
+import copy
 import hashlib
+import json
 import os
 import random
 import signal
@@ -11,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_files import in_child, posix
+from test_huggingface import CONFIGS, their_folder
+from test_safetensors import HOSTILE, mutate_tree
 
 from minigpt.config import GPTConfig
 from minigpt.interop import huggingface, safetensors
@@ -79,6 +83,25 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path):
     (tmp_path / "model.safetensors").mkdir()
     with pytest.raises(IsADirectoryError, match="choose another name"):
         huggingface.write_folder(tmp_path, model.config, model.params)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_300_mutated_configs(family, tmp_path):
+    """Each is read, or refused in one line that names the file: nothing else is raised."""
+    rng, refused = random.Random(9), 0
+    their_folder(tmp_path, family)
+    for _ in range(300):
+        data = copy.deepcopy({**CONFIGS[family], "eos_token_id": [1, 2], "rope_scaling": None, "deep": {"x": [1]}})
+        mutate_tree(data, rng)
+        for name in ("config.json", "generation_config.json"):
+            (tmp_path / name).write_text(json.dumps(rng.choice(HOSTILE) if rng.random() < 0.02 else data))
+        for read in (huggingface.read_folder, huggingface.read_stop):
+            try:
+                read(tmp_path)
+            except (ValueError, OSError) as error:
+                refused += 1
+                assert str(tmp_path) in str(error) and "\n" not in str(error), error
+    assert refused > 60
 
 
 def test_equal_models_are_equal_files_in_every_process(tmp_path, monkeypatch):

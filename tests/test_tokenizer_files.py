@@ -1,7 +1,9 @@
 """Tokenizer folders: ours come back, GPT-2's files in all their forms are read, everything else is refused by name."""
 import json
+import random
 
 import pytest
+from test_safetensors import mutate_bytes, mutate_tree
 
 from minigpt.text.formats import byte_letters
 from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS
@@ -146,6 +148,8 @@ def set_in(*path):
     (lambda data: data["added_tokens"][0].pop("id"), "None is not a token id"),
     (set_in("model", "vocab", []), "vocabulary"),
     (set_in("model", None), "model"),
+    (set_in("added_tokens", 5), "added_tokens"),
+    (set_in("pre_tokenizer", {"type": "Sequence", "pretokenizers": 5}), "pre_tokenizer"),
 ])
 def test_what_would_give_other_ids_is_refused(tok, tmp_path, edit, message):
     with pytest.raises(ValueError, match=message) as caught:
@@ -159,6 +163,49 @@ def test_broken_merge_lines_are_refused(tmp_path, text):
     (tmp_path / "vocab.bpe").write_text("Ġ t\n" + text + "\n", "utf-8")
     with pytest.raises(ValueError, match="encoder.json: .* merge"):
         Tokenizer.load(tmp_path)
+
+
+def test_merges_that_are_no_text_or_lack_one_are_refused(tmp_path):
+    gpt2_files(tmp_path)
+    (tmp_path / "vocab.bpe").write_bytes(b"h e\n\xff t\n")
+    with pytest.raises(ValueError, match="vocab.bpe: not UTF-8 at byte 4"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "vocab.bpe").write_text("h e\nĠt he\n", "utf-8")  # nothing makes Ġt, so it looks like a special token
+    with pytest.raises(ValueError, match="'Ġt' is a special and an ordinary token"):
+        Tokenizer.load(tmp_path)
+
+
+FILES = {"tokenizer.json": (), "vocab.json": ("tokenizer.json",), "merges.txt": ("tokenizer.json",)}  # file -> those not to be there
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_400_damaged_files(name, tok, tmp_path):
+    """Each is read, or refused in one line that names a file: nothing else is raised."""
+    rng, refused = random.Random(8), 0
+    tok.save(tmp_path)
+    for other in FILES[name]:
+        (tmp_path / other).unlink()
+    good = (tmp_path / name).read_bytes()
+    for trial in range(200):  # for each of two tokenizers
+        data = json.loads(good) if name.endswith("json") and trial % 2 else None
+        if data:
+            mutate_tree(rng.choice([data, data.get("model", data), {key: data.get(key) for key in ("pre_tokenizer", "added_tokens")}]), rng)
+        (tmp_path / name).write_bytes(json.dumps(data).encode() if data else mutate_bytes(good, rng))
+        try:
+            Tokenizer.load(tmp_path)
+        except ValueError as error:
+            refused += 1
+            assert str(tmp_path) in str(error) and "\n" not in str(error), error
+    assert refused > 40
+
+
+def test_the_file_says_what_tokenizers_would_guess(tok, tmp_path):
+    tok.save(tmp_path)
+    data = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    assert data["decoder"] == byte_level and byte_level in (data["pre_tokenizer"], *data["pre_tokenizer"].get("pretokenizers", []))
+    added = {token["content"]: token["id"] for token in data["added_tokens"]}
+    assert added == tok.special_tokens and added.items() <= data["model"]["vocab"].items()
 
 
 def test_missing_and_foreign_folders(tmp_path):

@@ -38,7 +38,10 @@ def read_stop(folder):
     """folder -> set of ids that end a text: eos_token_id of generation_config.json, else of config.json; empty where neither says."""
     for name in ("generation_config.json", "config.json"):
         path = Path(folder) / name
-        ends = files.read_json(path).get("eos_token_id") if path.exists() else None
+        data = files.read_json(path) if path.exists() else {}
+        if not isinstance(data, dict):
+            raise ValueError(f"{path}: this is {files.short(data)}, not a table of settings")
+        ends = data.get("eos_token_id")
         ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
         if not all(type(i) is int and i >= 0 for i in ends):
             raise ValueError(f"{path}: eos_token_id must be an id or a list of ids, not {files.short(ends)}")

@@ -142,7 +142,7 @@ def from_names(vocab, pairs, special_tokens, split, path):
         raise ValueError(f"{path}: {min(foreign)!r} occurs in a merge and stands for no byte")
     if special_tokens is None:
         special_tokens = {name: i for name, i in vocab.items() if name not in made}
-    if both := made & special_tokens.keys():
+    if both := made.union(*pairs) & special_tokens.keys():
         raise ValueError(f"{path}: {min(both)!r} is a special and an ordinary token")
     ids = [*vocab.values(), *special_tokens.values()]
     if bad := [i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < LARGEST]:
