@@ -131,6 +131,22 @@ WRONG = {
              ("for _ in range(200):", "for _ in range(5):"),  # near, but not exact
              ("x = x / np.sqrt((x * x).sum())", "x = x + 0.0"),  # runs away
              ("    x = matrix.T if", "    return np.linalg.svd(matrix, full_matrices=False)[0] @ np.linalg.svd(matrix, full_matrices=False)[2]\n    x = matrix.T if")],
+    "09.1": [("max(2 * M * K * N / peak, moved / bandwidth)", "2 * M * K * N / peak + moved / bandwidth"),  # one after the other
+             ("moved = 4 * (M * K + K * N + M * N)", "moved = 4 * (M * K + K * N)"),  # forgets the result
+             ("max(2 * M * K * N / peak,", "max(M * K * N / peak,")],
+    "09.2": [("for k in range(0, K, size)", "for k in range(0, K - size + 1, size)"),  # leaves out what is no whole piece
+             ("out[i:i + size, j:j + size] += multiply", "out[i:i + size, j:j + size] = multiply"),
+             ("    for i in range(0, M, size):\n", "    return a @ b\n    for i in range(0, M, size):\n"),
+             ("out = np.zeros((M, N))\n    for i in range(0, M, size)", "out, size = np.zeros((M, N)), 1\n    for i in range(0, M, size)")],
+    "09.3": [("shrinks = [math.exp(half[0] - largest) for half in (first, second)]", "shrinks = [1.0, 1.0]"),
+             ("    if largest == -math.inf:\n        return first", "    if False:\n        return first"),  # -inf - -inf
+             ("math.exp(half[0] - largest) for", "math.exp(half[0]) / math.exp(largest) for"),  # overflows
+             ("sum(shrink * half[1] for", "sum(half[1] for")],
+    "09.4": [("delta = (dout * out).sum(axis=1, keepdims=True)", "delta = np.zeros((T, 1))"),
+             ("p[np.arange(T)[keys] > np.arange(T)[rows, None]] = 0.0", "pass"),  # looks ahead
+             ("(dout[rows] @ v[keys].T - delta[rows]) / math.sqrt(D)", "(dout[rows] @ v[keys].T - delta[rows])"),
+             ("    for t in range(0, T, size):\n", "    size = T  # one piece: the whole table\n    for t in range(0, T, size):\n"),
+             ("dk[keys] += dscores.T @ q[rows]", "dk[keys] = dscores.T @ q[rows]")],
     "11.1": [("last = ids[len(ids) - n + 1:]", "last = ids[-n + 1:]"),  # with n = 1 that is the whole text
              ("for i in range(len(ids) - n + 1) if", "for i in range(len(ids) - n) if"),  # the last row forgotten
              ("{ids[i + n - 1] for", "{ids[i + n - 2] for")],
@@ -146,6 +162,20 @@ WRONG = {
               "beam = sorted(longer, key=lambda text: -text[1] / len(text[0]))[:width]"),
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]", "beam = sorted(longer, key=lambda text: -text[1])[:1]"),  # greedy
              ("total + float(logp)", "float(logp)")],
+    "12.1": [("[mask[t + 1] if starts", "[mask[t] if starts"),  # the trap of one place
+             ("mask[t + 1] if starts[t + 1] == starts[t] else 0 for", "mask[t + 1] for"),  # predicts a stranger's first word
+             ("return ids[:-1], ids[1:], weights", "return ids[:-1], ids[:-1], weights")],
+    "12.2": [("+ ([(role, content, False)] if content is not None else [])", ""),  # forgets what is not ended
+             ("if (content is None) != (i in roles):", "if content is None and i not in roles:"),  # a role may open anywhere
+             ("            content = None\n", "            content = []\n")],  # still inside after the end
+    "12.3": [("r = min(fits, key=lambda r: free[r]) if fits", "r = fits[0] if fits"),  # first fit
+             ("key=lambda i: -lengths[i])", "key=lambda i: lengths[i])"),
+             ("sorted(range(len(lengths)), key=lambda i: -lengths[i])", "sorted(range(len(lengths)), key=lambda i: lengths[i])[::-1]"),
+             ("if free[r] >= lengths[number]]", "if free[r] > lengths[number]]")],
+    "12.4": [("np.bincount(conversation, weights=mask)[conversation]", "mask.sum()"),  # every token counts the same
+             ("heard = len(np.unique(conversation[mask > 0]))", "heard = len(np.unique(conversation))"),
+             ("return float((weights * surprise).sum()), weights[:, None] * dlogits", "return float((weights * surprise).sum()), dlogits"),
+             ("p = np.exp(logits - logits.max(axis=1, keepdims=True))", "p = np.exp(logits)")],
 }
 
 
