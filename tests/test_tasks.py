@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from minigpt.__main__ import main
 from minigpt.evaluate import report, tasks
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
@@ -87,3 +88,31 @@ def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):
     assert sum(map(held_out.counts, questions)) == sum(q.facets["cell"] == "held-out" for q in questions) > 0
     kinds = {row.label: {q.kind for q in questions if row.counts(q)} for row in report.ROWS}
     assert kinds["translate English to Chinese"] == {"en-zh"} and kinds["harmful wishes refused"] == {"harmful"}
+
+
+def test_a_base_model_is_asked_in_the_way_that_does_best(monkeypatch, capsys):
+    """One that answers facts only as plain text and stories only after examples, and nothing else."""
+    world = load_world()
+    likes = {"answer": "plain", "write": "few-shot"}
+
+    def answers(assistant, questions, style, label, shots):
+        assert shots is not None
+        return [q.answer if likes.get(q.family) == style else "nonsense" for q in questions]
+
+    monkeypatch.setattr(tasks, "answer_all", answers)
+    styles = tasks.best_styles(None, world, 2)
+    for (family, kind), (style, share) in styles.items():
+        assert (style, share) == ((likes[family], 1.0) if family in likes else ("chat", 0.0)), (family, kind)
+    questions = tasks.test_examples(world, "dev", 3)
+    outcomes = tasks.score(questions, tasks.answer_by_style(None, questions, world, styles))
+    assert outcomes == [q.family in likes for q in questions]
+
+
+@pytest.mark.slow
+def test_eval_asks_base_models_and_handwritten_prompts(capsys):
+    assert main(["eval", "--model", "micro", "--base", "micro-base", "-n", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "the base is asked best: " in shown and "micro-base, best prompt %" in shown and "only micro-base, best prompt right" in shown
+    assert main(["eval", "--handwritten"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n       -> ") == 20 * len(FAMILIES) and f"of {20 * len(FAMILIES)} right" in shown

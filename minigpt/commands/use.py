@@ -1,10 +1,11 @@
 """Commands that use a model: answer, chat, continue a text, evaluate."""
+import itertools
 import json
 import sys
 
 from minigpt.config import SampleConfig, add_flags, from_flags
 from minigpt.evaluate import report, tasks
-from minigpt.evaluate.metrics import paired
+from minigpt.evaluate.metrics import bits_per_byte, paired
 from minigpt.interop.huggingface import find_folder
 from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
@@ -12,7 +13,9 @@ from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
 from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.readme import markdown_table, update_section
-from minigpt.world import load_world
+from minigpt.train.pretrain import VALIDATION_SEED
+from minigpt.world import load_world, pretraining_documents
+from minigpt.world.handwritten import handwritten
 
 ANSWER = SampleConfig(temperature=0.0)
 
@@ -106,6 +109,8 @@ def add_eval_arguments(parser):
     """Flags of `eval`."""
     _add_model(parser)
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
+    parser.add_argument("--base", metavar="NAME", help="a base model for comparison, asked in the way that does best on dev for each kind: through the chat template, as plain text or after solved examples")
+    parser.add_argument("--handwritten", action="store_true", help="instead: the prompts in data/handwritten, which come from no template, with the answers")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")
     parser.add_argument("--report", action="store_true", help="-n prompts per kind, one row per axis of generalisation, beside what is asked of the shipped model")
@@ -119,9 +124,17 @@ def run_eval(arguments):
     """Score one or two models on the same held-out prompts."""
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    world, columns, outcomes = load_world(), {}, {}
+    if arguments.handwritten:
+        return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.test_examples
-    questions = make(load_world(), arguments.split, arguments.n, arguments.seed)
-    columns, outcomes = {}, {}
+    questions = make(world, arguments.split, arguments.n, arguments.seed)
+    if arguments.base:
+        base = InstructGPT.from_pretrained(arguments.base, backend=arguments.backend)
+        styles, name = tasks.best_styles(base, world), f"{arguments.base}, best prompt"
+        print("the base is asked best: " + "; ".join(f"{' / '.join(kind)} {style}" for kind, (style, _) in styles.items()))
+        outcomes[name] = tasks.score(questions, tasks.answer_by_style(base, questions, world, styles))
+        columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
     for name in filter(None, (arguments.against, arguments.model)):
         assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
         outcomes[name] = tasks.score(questions, tasks.answer_all(assistant, questions, label=f"evaluating {name}"))
@@ -130,8 +143,22 @@ def run_eval(arguments):
         print(json.dumps(columns, indent=2))
         return
     print(report.report(questions, outcomes) if arguments.report else tasks.comparison(columns))
+    if arguments.report:
+        documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
+        print(f"\n{bits_per_byte(assistant.model, assistant.tokenizer, documents):.3f} bits per byte of held-out text ({arguments.model})")
     if arguments.report and arguments.readme:
         update_section("evaluation", report.report(questions, outcomes, markdown_table))
-    if len(outcomes) == 2:
-        first, second, p = paired(*outcomes.values())
-        print(f"\nonly {arguments.against} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
+    for name in list(outcomes)[:-1]:
+        first, second, p = paired(outcomes[name], outcomes[arguments.model])
+        print(f"\nonly {name} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
+
+
+def _handwritten(world, arguments):
+    """Every hand-written prompt with the model's answer, then the counts."""
+    questions = [example for name in world.families for example in handwritten(world, name)]
+    answers = tasks.answer_all(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), questions, label=None)
+    outcomes = tasks.score(questions, answers)
+    for question, answer, right in zip(questions, answers, outcomes):
+        asked = " | ".join(" ".join(message["content"].split()) for message in question.messages)
+        print(f"{'right' if right else 'wrong'}  {question.family}: {asked}\n       -> {answer}")
+    print(f"\n{tasks.comparison({arguments.model: tasks.summary(questions, outcomes)})}\n\n{sum(outcomes)} of {len(outcomes)} right")

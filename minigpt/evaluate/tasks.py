@@ -8,6 +8,7 @@ from minigpt.show.progress import Progress, table
 from minigpt.world import FAMILIES, examples, verify
 
 BATCH = 64
+STYLES = ("chat", "plain", "few-shot")
 LONGEST = 104  # tokens of an answer; the longest story has 93
 
 
@@ -63,6 +64,29 @@ def dev_scores(assistant, world, n):
 def few_shots(world, most=8, seed=0):
     """Solved training examples of every kind -> {(family, kind): list of Example}"""
     return {(name, kind): examples(world, name, "train", most, seed, kind) for name in world.families for kind in FAMILIES[name].kinds}
+
+
+def best_styles(assistant, world, n=20):
+    """How a base model is best asked for each kind of task, by n dev prompts of each -> {(family, kind): (style, share right)}"""
+    shots, best = few_shots(world), {}
+    asked = [e for name in world.families for kind in FAMILIES[name].kinds for e in examples(world, name, "dev", n, 1, kind)]
+    for style in STYLES:
+        outcomes = score(asked, answer_all(assistant, asked, style, f"{style} prompts", shots))
+        for kind in shots:
+            share = sum(o for e, o in zip(asked, outcomes) if (e.family, e.kind) == kind) / n
+            if share > best.get(kind, ("", -1.0))[1]:
+                best[kind] = style, share
+    return best
+
+
+def answer_by_style(assistant, questions, world, styles):
+    """`answer_all` with the style that `best_styles` found for each kind -> list of texts"""
+    answers, shots = [None] * len(questions), few_shots(world)
+    for style in STYLES:
+        chosen = [i for i, q in enumerate(questions) if styles[q.family, q.kind][0] == style]
+        for i, text in zip(chosen, answer_all(assistant, [questions[i] for i in chosen], style, f"evaluating, {style} prompts", shots)):
+            answers[i] = text
+    return answers
 
 
 def _as_text(assistant, question, solved):
