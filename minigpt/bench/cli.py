@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from minigpt.bench import measure, operations, steps
+from minigpt.files import write_json
 from minigpt.show.progress import table
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.text.template import SPECIAL_TOKENS
@@ -51,7 +52,7 @@ def run_bench(arguments):
                 machine = "Measured on: " + "; ".join(f"{k} {v}" for k, v in found["machine"].items()) + "."
                 update_section(f"bench {name}", markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_json(arguments.json, found)
 
 
 def _operations(arguments):

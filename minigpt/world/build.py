@@ -2,9 +2,8 @@
 
 import itertools
 import json
-from pathlib import Path
 
-from minigpt.files import atomic_write
+from minigpt.files import atomic_write, make_folder
 from minigpt.world.corpus import pretraining_documents
 from minigpt.world.splits import SPLITS
 from minigpt.world.tasks import FAMILIES, examples
@@ -27,8 +26,7 @@ def jsonl(world, split, per_kind, seed):
 
 def build(world, folder, documents, per_kind, seed):
     """Write pretraining.txt (documents are separated by an empty line) and train, dev, test.jsonl to a folder. -> {file: bytes}"""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     text = "\n\n".join(itertools.islice(pretraining_documents(world, seed), documents)) + "\n"
     files = {"pretraining.txt": text, **{f"{split}.jsonl": jsonl(world, split, per_kind, seed) for split in SPLITS}}
     for name, content in files.items():
