@@ -147,6 +147,21 @@ WRONG = {
              ("(dout[rows] @ v[keys].T - delta[rows]) / math.sqrt(D)", "(dout[rows] @ v[keys].T - delta[rows])"),
              ("    for t in range(0, T, size):\n", "    size = T  # one piece: the whole table\n    for t in range(0, T, size):\n"),
              ("dk[keys] += dscores.T @ q[rows]", "dk[keys] = dscores.T @ q[rows]")],
+    "10.1": [("for shift in (0, 1))", "for shift in (0, 0))"),  # targets not shifted
+             ("~first[1:1 + R * T]", "~first[:R * T]"),  # said of the inputs
+             ("~first[1:1 + R * T].reshape(R, T)", "inputs != end"),  # a document may hold the end token itself
+             ("R = (len(stream) - 1) // T", "R = max(1, len(stream) // (T + 1))")],  # drops what it need not drop
+    "10.2": [("np.random.default_rng([seed, epoch])", "np.random.default_rng(seed)"),  # the same order in each epoch
+             ("np.random.default_rng([seed, epoch])", "np.random.default_rng([seed, n])"),  # some rows twice, others never
+             ("np.random.default_rng([seed, epoch])", "np.random"),  # dice with a memory
+             ("int(np.random.default_rng([seed, epoch]).permutation(R)[place])", "(place + 7 * epoch + 3 * seed) % R")],  # no shuffle
+    "10.3": [("(a * A / (b * B))", "(A / B)"),  # both terms equal instead of both slopes
+             ("(operations / 6) **", "operations **"),
+             ("** (b / (a + b))", "** (a / (a + b))")],
+    "10.4": [("window[len(losses) - start:]", "window"),  # counts twice what overlaps
+             ("start += stride", "start += T"),  # no overlap at all
+             ("window[len(losses) - start:]", "window[-stride:]"),  # forgets the beginning
+             ("losses.extend(window[len(losses) - start:])", "losses[start:] = window")],  # the last window instead of the first
     "11.1": [("last = ids[len(ids) - n + 1:]", "last = ids[-n + 1:]"),  # with n = 1 that is the whole text
              ("for i in range(len(ids) - n + 1) if", "for i in range(len(ids) - n) if"),  # the last row forgotten
              ("{ids[i + n - 1] for", "{ids[i + n - 2] for")],
