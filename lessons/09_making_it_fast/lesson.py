@@ -324,7 +324,7 @@ for M in (1, 2, 4, 8, 16, 32, 128, 512):
         took = seconds(lambda: np.matmul(x, weights, out=y))
     intensity.append(2 * M * n * n / (4 * (n * n + 2 * M * n)))
     speed.append(2 * M * n * n / took / 1e9)
-    print(f"{M:3d} rows: {intensity[-1]:6.1f} operations per byte, {speed[-1]:5.0f} GFLOP/s, "
+    print(f"M = {M:3d}: {intensity[-1]:6.1f} operations per byte, {speed[-1]:5.0f} GFLOP/s, "
           f"{1000 * took:6.2f} ms")
 
 # %% volatile
@@ -566,7 +566,7 @@ print("for each shard, 5 times a product of", parts[0].shape, "and", w.shape, "a
 
 # %% volatile
 def usually(work):
-    return quartiles(work, repeats=15, least=0.01)[1]
+    return quartiles(work, repeats=9, least=0.01)[1]
 
 results = {}
 with blas_threads(1):
@@ -804,7 +804,7 @@ batches = (1, 2, 4, 8, 16, 32, 64)
 with blas_threads(1):
     rates = [B / time_of_a_token(models["large", "fast"], B) for B in batches]
 for B, rate in zip(batches[::2], rates[::2]):
-    print(f"{B:2d} texts at once: {rate:6.0f} tokens per second, {rate / B:5.0f} for each text")
+    print(f"{B:2d} at once: {rate:6.0f} tokens per second, {rate / B:5.0f} for each text")
 
 # %% volatile
 figure, axes = new_figure(height=3.0)
@@ -901,7 +901,7 @@ for name, many, panel in (("as it should be", many_tiles, own),
 # Other edits to try, each with the result to expect:
 #
 # * Section 5: multiply matrices of 1024 instead of 512. `naive` becomes slower still: a column of `b` now hits the same few places of the cache again and again.
-# * Section 7: leave out `np.rint`, and use `np.floor`. Then `f` runs from 0 to 1, outside of the range for which the six numbers were made. The error grows a thousandfold.
+# * Section 7: leave out `np.rint`, and use `np.floor`. Then `f` runs from 0 to 1, outside of the range for which the six numbers were made. The error grows about fiftyfold.
 # * Section 8: leave out `* shrink` for `o`. The assertion fails for every query with more than one piece, unless the largest score came first.
 # * Section 9: replace `blas_threads(cores())` by `blas_threads(1)`. The fight is over: the third line becomes the fourth.
 #
