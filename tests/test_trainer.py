@@ -1,12 +1,14 @@
 """The training loop: the same bits after an interruption, for any number of workers, and nothing lost."""
 import dataclasses
 import json
+import math
 import os
 import signal
 
 import numpy as np
 import pytest
 
+from minigpt.commands import expected
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.threads import blas_threads, find_blas, worker_pool
@@ -223,3 +225,26 @@ def test_held_out_loss_is_a_mean_over_tokens():
     logits, _ = model.forward(batch.ids, batch.starts)
     expected, _, _ = trainer.losses.cross_entropy(logits, batch.targets, batch.mask)
     assert abs(trainer.evaluate_loss(model, rows, most=20, batch=3) - expected) < 1e-6
+
+
+def test_a_run_says_where_its_numbers_lie_among_earlier_ones(capsys):
+    rows = data("pretrain")
+    bands = {"odd": {2: (1.0, 2.5), 3: (0.0, 1.0), 4: (5.0, 6.0)}}
+    run = Run("x", lambda step: batches.batch_at(step, rows, 8, 0), on_eval=lambda step, model: {"odd": float(step)}, expected=bands)
+    train(Transformer(MODEL, backend="numpy"), dataclasses.replace(CONFIG, tokens=4 * 192, eval_every=1), run)
+    shown = capsys.readouterr().out
+    assert "odd 2.000 at step 2: inside the expected band 1.000 to 2.500" in shown
+    assert "odd 3.000 at step 3: above" in shown and "odd 4.000 at step 4: below" in shown and "step 1:" not in shown
+
+
+def test_bands_are_what_was_recorded_and_as_far_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGPT_DATA", str(tmp_path))
+    settings = {"world": "small"}
+    assert expected.load(settings) == {}
+    for seed, losses in enumerate(((3.0, 2.0), (3.5, 2.5))):
+        log = [{"step": 1}, {"step": 2, "validation_loss": losses[0]}, {"step": 4, "validation_loss": losses[1]}]
+        expected.record(settings, seed, {"pretraining": (log, "validation_loss")})
+    bands = expected.load(settings)["pretraining"]["validation_loss"]
+    assert bands == {2: (2.5, 4.0), 4: (1.5, 3.0)} and expected.load({"world": "full"}) == {}
+    low, high = expected.band([2.0])
+    assert math.isclose(low, 1.94) and math.isclose(high, 2.06)

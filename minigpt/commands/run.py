@@ -3,6 +3,7 @@ import dataclasses
 import time
 from pathlib import Path
 
+from minigpt.commands import expected
 from minigpt.commands.stages import finish, tune_on_world, world_tokenizer
 from minigpt.config import PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
@@ -13,6 +14,7 @@ from minigpt.show.progress import clock
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain
+from minigpt.train.trainer import read_log
 from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
@@ -30,13 +32,14 @@ def add_run_arguments(parser):
     parser.add_argument("--sft-tokens", type=int, default=SFT.tokens, help=f"tokens of instruction tuning (default {SFT.tokens:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="add this run's losses to data/expected.json, with which later runs compare theirs")
     parser.add_argument("--readme", action="store_true", help="write the table of scores into README.md")
 
 
 def run_run(arguments):
     """Tokenizer, base model, tuned model, evaluation of both, answers to read. A finished run only prints its report."""
     folder, began = make_folder(arguments.out), time.perf_counter()
-    settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme")}
+    settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
     if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
         return show(read_json(folder / REPORT), arguments)
@@ -47,6 +50,10 @@ def run_run(arguments):
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
     world, seconds = WORLDS[arguments.world](load_world()), {}
+    recipe = {"world": arguments.world, "preset": arguments.preset, "pretraining": dataclasses.asdict(pretraining), "tuning": dataclasses.asdict(tuning)}
+    for stage in ("pretraining", "tuning"):
+        del recipe[stage]["seed"]
+    bands = {} if arguments.record else expected.load(recipe)
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)
@@ -56,9 +63,12 @@ def run_run(arguments):
         return result
 
     tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", arguments.seed))
-    base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base"))
-    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned"))
+    base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base", bands.get("pretraining")))
+    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
+    if arguments.record:
+        logs = {"pretraining": (read_log(folder / "base"), "validation_loss"), "tuning": (read_log(folder / "tuned"), "dev")}
+        expected.record(recipe, arguments.seed, logs)
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     show(read_json(folder / REPORT), arguments)
     print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items()))
@@ -75,19 +85,19 @@ def make_tokenizer(world, folder, seed):
     return tok
 
 
-def make_base(world, tok, shape, config, folder):
-    """Pretrain: text in, a model that can continue text."""
+def make_base(world, tok, shape, config, folder, bands=None):
+    """Pretrain: text in, a model that can continue text. bands: see train.trainer.Run."""
     shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)
     model = GPT(shape, config.seed)
     print(f"      {model.num_parameters():,} parameters, {config.tokens:,} tokens of the world's text")
-    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
+    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder, bands), config, folder)
     return model
 
 
-def make_tuned(world, tok, model, config, folder):
+def make_tuned(world, tok, model, config, folder, bands=None):
     """Tune: instructions and answers in, a model that answers."""
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, dev=DEV), config, folder)
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, dev=DEV, expected=bands), config, folder)
     return model
 
 

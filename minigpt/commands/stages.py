@@ -131,10 +131,11 @@ def run_sft(arguments):
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)
 
 
-def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0):
+def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0, expected=None):
     """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log
 
     dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
+    expected: see train.trainer.Run.
     """
     T, on_eval = model.config.block_size, None
     if dev:
@@ -147,7 +148,7 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     replayed, replay = config.tokens * config.replay, None
     if replayed >= T:
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
-    log = sft.tune(model, rows, replay, config, folder, on_eval)
+    log = sft.tune(model, rows, replay, config, folder, on_eval, expected)
     if dev:
         best = safetensors.read_metadata(Path(folder) / BEST)
         model.params.flat[:] = safetensors.load_file(Path(folder) / BEST)["weights"]

@@ -42,8 +42,8 @@ def read_text(path):
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
 
 
-def pretrain(model, rows, validation, config, folder=None):
-    """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept."""
+def pretrain(model, rows, validation, config, folder=None, expected=None):
+    """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept; expected: see Run."""
     per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
     about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts, validation.tokens)}
 
@@ -51,4 +51,4 @@ def pretrain(model, rows, validation, config, folder=None):
         return {"validation_loss": evaluate_loss(model, validation, VALIDATION_ROWS)}
 
     return train(model, config, Run("pretraining", lambda step: batch_at(step, rows, per_step, config.seed),
-                                    folder and Path(folder), about, on_eval))
+                                    folder and Path(folder), about, on_eval, expected or {}))

@@ -54,7 +54,7 @@ def tuning_rows(conversations, tok, T):
     return pack([render(messages, tok) for messages in conversations], T, tok.special_tokens["<|endoftext|>"])
 
 
-def tune(model, rows, replay, config, folder=None, on_eval=None):
+def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
     """Tune model on rows (Rows of answers), with config.replay of each batch from `replay` (Rows of pretraining text, or None).
 
     Replay keeps what pretraining taught: without it, tuning pays an alignment tax on everything that it does not mention.
@@ -68,4 +68,4 @@ def tune(model, rows, replay, config, folder=None, on_eval=None):
         new = batch_at(step, rows, per_step - old, config.seed)
         return join(new, batch_at(step, replay, old, config.seed + 1)) if old else new
 
-    return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval))
+    return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval, expected or {}))

@@ -3,7 +3,7 @@ import json
 import math
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
@@ -23,7 +23,8 @@ class Run:
     """What a stage hands to the trainer.
 
     batch(step) -> Batch, a pure function. folder: where log and checkpoint go; None: nowhere. about: JSON values that
-    identify the data, compared on resume. on_eval(step, model) -> dict of numbers for the log.
+    identify the data, compared on resume. on_eval(step, model) -> dict of numbers for the log. expected {name: {step: (low,
+    high)}}: where these numbers usually are, for who asks whether a loss is normal.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Run:
     folder: Path | None = None
     about: dict | None = None
     on_eval: Callable | None = None
+    expected: dict = field(default_factory=dict)
 
 
 class Interrupted(SystemExit):
@@ -63,6 +65,7 @@ def train(model, config, run):
             if run.on_eval and (last or state.step % config.eval_every == 0):
                 entry.update(run.on_eval(state.step, model))
                 _finite(state.step, model, entry)
+                _compare(entry, run.expected)
             log.append(entry)
             stop = bool(received)  # asked once, so that what was not saved cannot be called saved
             if run.folder and (last or stop or state.step % config.save_every == 0):
@@ -166,6 +169,15 @@ def _save(run, model, state, config, log):
     lines = "".join(json.dumps(entry) + "\n" for entry in log)
     atomic_write(run.folder / LOG, lines.encode("utf-8"))
     checkpoint.save(run.folder, model, state, config, run.about or {})
+
+
+def _compare(entry, expected):
+    """Print where this step's numbers lie among those of earlier runs, if these were recorded."""
+    for name, bands in expected.items():
+        if entry["step"] in bands:
+            low, high = bands[entry["step"]]
+            place = "inside" if low <= entry[name] <= high else "above" if entry[name] > high else "below"
+            print(f"\n{name} {entry[name]:.3f} at step {entry['step']}: {place} the expected band {low:.3f} to {high:.3f}", flush=True)
 
 
 def _finite(step, model, numbers):
