@@ -9,7 +9,7 @@ from minigpt.config import PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
 from minigpt.files import make_folder, read_json, write_json
 from minigpt.model import GPT, InstructGPT
-from minigpt.nn.threads import cores
+from minigpt.nn.threads import cores, peak_memory
 from minigpt.show.progress import clock
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.text.tokenizer import Tokenizer
@@ -71,7 +71,8 @@ def run_run(arguments):
         expected.record(recipe, arguments.seed, logs)
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     show(read_json(folder / REPORT), arguments)
-    print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items()))
+    print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items())
+          + (f"; {peak_memory():.0f} MB of memory at most" if peak_memory() else ""))
 
 
 def make_tokenizer(world, folder, seed):

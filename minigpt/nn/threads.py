@@ -62,6 +62,16 @@ def blas_threads(count):
         set_threads(before)
 
 
+def peak_memory():
+    """The most memory that this process has had at once, in MB; None where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
+
+
 @functools.cache
 def keep_freed_memory():
     """Let glibc keep freed memory for the next array instead of handing it back to the system; elsewhere nothing happens.
