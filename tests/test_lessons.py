@@ -21,6 +21,19 @@ each_lesson = pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS.ke
 
 # exercise -> (a line of solutions.py that occurs once, what somebody may well write instead)
 WRONG = {
+    "00.1": [("np.array(mask[1:]) == 1", "np.array(mask[:-1]) == 1"),  # one place too late
+             ("each[np.array(mask[1:]) == 1]", "each"),  # the user's part too
+             ("each[np.array(mask[1:]) == 1]", "each[np.array(mask[1:]) == 1][:-1]"),  # forgets <|end|>
+             (".sum())", ".mean())")],
+    "00.2": [("np.argmax([answer_log_probability", "np.argmin([answer_log_probability"),
+             ("answer_log_probability(gpt, instruction, answer) for", "answer_log_probability(gpt, answer, instruction) for")],
+    "00.3": [(".mean() for", ".sum() for"),  # long options lose
+             ("token_log_probabilities(gpt, question, option).mean()", "np.exp(token_log_probabilities(gpt, question, option)).mean()"),
+             (".mean() for", ".max() for")],
+    "00.4": [("messages[max(0, len(messages) - 1 - 2 * window):]", "messages"),  # remembers everything
+             ("messages[max(0, len(messages) - 1 - 2 * window):]", "messages[-2 * window:]"),
+             ("- 1 - 2 * window", "- 1 - window"),  # an exchange is two messages
+             ('messages.append({"role": "assistant", "content": replies[-1]})', "pass")],  # forgets what it said itself
     "01.1": [("vocabulary.append(vocabulary[left] + vocabulary[right])", "vocabulary.append(vocabulary[right] + vocabulary[left])"),
              ('return b"".join(vocabulary[i] for i in ids).decode("utf-8", "replace")',  # a token may end inside a character
               'return "".join(vocabulary[i].decode("utf-8", "replace") for i in ids)')],
@@ -191,6 +204,21 @@ WRONG = {
              ("heard = len(np.unique(conversation[mask > 0]))", "heard = len(np.unique(conversation))"),
              ("return float((weights * surprise).sum()), weights[:, None] * dlogits", "return float((weights * surprise).sum()), dlogits"),
              ("p = np.exp(logits - logits.max(axis=1, keepdims=True))", "p = np.exp(logits)")],
+    "13.1": [("rows = logits[start - 1:len(ids) - 1]", "rows = logits[start:]"),  # these rows have read the token already
+             ("shifted = rows - rows.max(axis=1, keepdims=True)", "shifted = rows"),
+             ("return logp, logp.cumsum()", "return logp, np.exp(logp).cumsum()")],
+    "13.2": [("+ np.log(prior)[:, None]", "+ 0.0"),  # all instructions equally common
+             ("logp.cumsum(axis=1)], axis=1)", "logp], axis=1)"),  # only the last token
+             ("np.exp(scores - scores.max(axis=0))", "np.exp(scores)"),  # a long answer vanishes
+             ("(weights / weights.sum(axis=0)).T", "weights.T / weights.sum(axis=1)")],
+    "13.3": [("np.log(unconditional) + strength * change", "np.log(conditional) + strength * change"),  # one too strong
+             ("    scores = np.log(unconditional) + strength * change",  # mixes probabilities
+              "    return unconditional + strength * (conditional - unconditional)\n    scores = change"),
+             ("np.exp(scores - scores.max())", "np.exp(scores)")],
+    "13.4": [("p * after(answer)[end]", "p"),  # begins like a right answer
+             ("for answer in set(answers):", "for answer in answers:"),
+             ("if ids not in rows:", "if True:"),  # a forward pass for each factor
+             ("p *= after(answer[:t])[token]", "p += after(answer[:t])[token]")],
 }
 
 

@@ -487,10 +487,10 @@ for curve, label, style in zip(np.array(examined).T, ("grammar", "copying a new 
                                "words in Chinese", "facts"), ("o-", "s--", "^-.", "D:")):
     axes.plot(losses, curve, style, label=label)
 axes.axhline(50, color="black", linewidth=0.8)
-axes.text(6.9, 52, "a coin's mark in grammar", fontsize=9)
+axes.text(6.95, 43, "a coin's mark in grammar", fontsize=9)
 axes.set(xlabel="held-out loss (nats per token)", ylabel="right (%)", ylim=(-3, 103))
 axes.invert_xaxis()
-axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.9))
+axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.06), fontsize=10)
 save_svg(figure, FIGURES / "exams.svg", "Marks in four examinations against the loss, which "
          "falls to the right. Grammar rises first, the others only at low losses.")
 
@@ -559,24 +559,18 @@ for word in (" red", " park", " Monday", " Tom", " seven", " happy", " gave", " 
 # %% [markdown]
 # Nobody told it what a colour is. But *red* and *blue* stand in the same places of sentences, so the same blame pulled at both rows.
 #
-# A row has {{shape.n_embd}} numbers. To see them on paper we look from the side where four groups of words lie farthest apart.
+# Four groups of words, each against each:
 
 # %% volatile
-GROUPS = dict(names="Tom Jack Paul Leo Max Jim Eric Frank", places="park garden field river lake",
-              colours="red blue green white black grey", numbers="three five six seven nine ten")
-found = {group: [tok.encode(f" {word}")[0] for word in words.split()]
-         for group, words in GROUPS.items()}
-_, _, directions = np.linalg.svd(table[sum(found.values(), [])])
-figure, axes = new_figure(height=4.4)
-for (group, tokens), colour, marker in zip(found.items(), PALETTE, "os^D"):
-    x, y = directions[1:3] @ table[tokens].T
-    axes.plot(x, y, marker, color=colour, label=group)
-    for token, *at in zip(tokens, x, y):
-        axes.annotate(tok.decode([token]), at, fontsize=9)
-axes.set(xlabel="one direction in the table", ylabel="another direction")
-axes.legend(fontsize=9)
-save_svg(figure, FIGURES / "neighbours.svg", "Words on a map: names, places, colours and "
-         "numbers lie in four clusters.")
+GROUPS = dict(names="Tom Jack Leo Max Eric", places="park garden field river lake",
+              colours="red blue green white black", numbers="three five six seven nine")
+members = " ".join(GROUPS.values()).split()
+chosen = table[[tok.encode(f" {word}")[0] for word in members]]  # (words, C)
+cosines = chosen @ chosen.T
+figure, axes = new_figure(width=6.6, height=5.4)
+draw_map(axes, cosines, members, members, "cosine of the angle", vmin=-0.2, vmax=1)
+save_svg(figure, FIGURES / "neighbours.svg", "Cosines between twenty words. Four bright squares "
+         "along the diagonal: names, places, colours and numbers; dark elsewhere.")
 
 # %% [markdown]
 # ## 11. Cut off, and going on
@@ -672,7 +666,8 @@ for (part, curve), colour in zip(curves.items(), PALETTE):
     new = [(entry["tokens"], entry["held_out"]) for entry in curve if "held_out" in entry]
     axes.plot(*zip(*new), "o-", color=colour, label=f"each row {part} times")
 axes.set(xlabel="tokens read", ylabel="loss (nats per token)", ylim=(0, None))
-axes.legend(title="new text; dotted: what was read")
+axes.legend(title="loss on new text; dotted: on what was read", loc="lower center",
+            bbox_to_anchor=(0.5, 1.0), ncols=3)
 save_svg(figure, FIGURES / "again.svg", "Loss against tokens for three amounts of text. With "
          "each row read once, both losses fall together. With each row read 64 times, the loss "
          "on what was read goes to 0 and the loss on new text rises.")
