@@ -8,6 +8,7 @@ from minigpt.course.check import check
 from minigpt.course.exercises import LEVELS, find_exercise
 from minigpt.course.grade import as_json, as_table, grade
 from minigpt.course.notebook import write_notebook
+from minigpt.course.plans import write_plans
 from minigpt.course.walk import walk
 from minigpt.course.weave import lesson_map, weave, write_map
 
@@ -56,6 +57,7 @@ def _weave(lessons, folder):
         weave(lesson)
         print(lesson.folder / "README.md")
     write_map(folder)
+    write_plans(folder)
     return 0
 
 

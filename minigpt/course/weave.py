@@ -125,7 +125,14 @@ def lesson_map(folder):
         "* **walk** through it in the terminal, cell by cell: `python -m minigpt lesson walk 05`;",
         "* open it as a **notebook**: `python -m minigpt lesson notebook 05`, or open `lesson.py` in an editor that knows cells.", "",
         "Then solve its `exercises.py`. `python -m minigpt grade 05` gives points and shows the smallest input that fails. "
-        "`python -m minigpt lesson hint 05.1` helps.", ""])
+        "`python -m minigpt lesson hint 05.1` helps.", "",
+        "Beside the lessons:", "",
+        "* [four ways through](guides/reading_paths.md), by what you want;",
+        "* [five extensions](recipes/) of at most twenty lines: a norm, a position scheme, a loss, a task family, a kernel;",
+        "* [train on your own text](guides/own_text.md), [tune on your own instructions](guides/own_instructions.md);",
+        "* [troubleshooting](guides/troubleshooting.md): symptom, cause, command;",
+        "* [for teachers](guides/teaching.md): plans of fourteen and of six weeks, points, a bug hunt;",
+        "* [LOG.md](LOG.md): what was tried to make it fast, and what lost.", ""])
 
 
 def write_map(folder):
