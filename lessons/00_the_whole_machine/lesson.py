@@ -51,15 +51,17 @@ print(f"reads at most {config.block_size} tokens, has {model.num_parameters():,d
 # Now the four steps that every program with a language model goes through: encode, generate, decode, print.
 
 # %% volatile
+import textwrap
+
 text = " Last Sunday"
 ids = tok.encode(text, return_tensors="np")  # (1, T)
 out = model.generate(ids, max_new_tokens=40, temperature=0.0)  # (1, T + 40)
 print("tokens: ", [tok.decode([token]) for token in ids[0]])
 print("numbers:", ids[0].tolist())
-print("written:", tok.decode(out[0]))
+print(textwrap.fill("written:" + tok.decode(out[0]), 90))
 
 # %% [markdown]
-# (Why does the text begin with a space? Because to a tokenizer *Last* and * Last* are different pieces. Lesson 01 tells the story.)
+# (Why does the text begin with a space? Because to a tokenizer "Last" and " Last" are different pieces. Lesson 01 tells the story.)
 #
 # ## 3. The smallest wrong idea: it looks things up
 #
@@ -131,7 +133,7 @@ save_svg(figure, FIGURES / "guesses.svg", "Four bar charts: the five likeliest n
 # There are two models in the box, and they differ in what they were trained on.
 #
 # * `micro-base` has only **read**. It saw stories, facts and translations, and learned to go on with them. This is called **pretraining** (lesson 10).
-# * `micro` is the same model after a second, shorter school. There it saw **instructions with good answers**. This is called **instruction tuning** (lesson 12).
+# * `micro` is the same model after a second school. There it saw **instructions with good answers**. This is called **instruction tuning** (lesson 12).
 #
 # We give both exactly the same tokens. Around the instruction stand special tokens that say who speaks:
 
@@ -300,12 +302,23 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 # This is the machine. The numbers are the lessons that open its parts.
 #
 # ```text
-#  your instruction                                                         the answer
-#        |                                                                       ^
-#        v                                                                       |
-#   tokens (01) -> vectors with places (04) -> attention (05) and feed-forward, many times (07) -> scores -> draw a token (11)
-#                                                     ^                                                        |
-#                                                     '---------------- and again, with the new token -----------'
+#            your instruction
+#                   |
+#                   v
+#        text becomes tokens (01) <------------------------------.
+#                   |                                            |
+#                   v                                            |
+#        vectors that know their places (04)                     |  and again,
+#                   |                                            |  with the new token
+#                   v                                            |
+#        attention (05) and feed-forward layers,                 |
+#        several times one after the other (07)                  |
+#                   |                                            |
+#                   v                                            |
+#        a score for each token, and one is drawn (11) ----------'
+#                   |
+#                   v
+#              the answer
 # ```
 #
 # How did its numbers get their values? By counting (02), a network can be compared with. By gradients (03, 06) and a rule for steps (08), it learns. By being fast (09), it learns in minutes. By reading (10), it knows.
@@ -316,7 +329,7 @@ from minigpt.course.cells import find_folders, lessons_folder, read_lesson
 
 for number, folder in find_folders(lessons_folder()).items():
     header = read_lesson(folder / "lesson.py").header
-    print(f"{number}  {header['title']}: {header['question']}")
+    print(f"{number}  {header['title']}\n      {header['question']}")
 
 # %% [markdown]
 # Three ways through: if you want to understand the transformer, read 01 to 07 in order. If you only want to know how a model is made to answer, read 01, 02, 10, 12 and 13.
