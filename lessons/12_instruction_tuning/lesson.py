@@ -71,6 +71,8 @@ for text, number in SPECIAL.items():
 print("all merges have ids below", min(SPECIAL.values()))
 
 # %% [markdown]
+# `<|endoftext|>` ends a document of pretraining, `<|system|>` begins a message of whoever runs the program, and the other three make conversations.
+#
 # They have names so that people can read them. A name is not the token. If a user types the name, it is cut into ordinary pieces:
 
 # %%
@@ -101,7 +103,8 @@ def render_ids(messages):
 
 talk = [user("Hello! My name is Tom."), assistant("Hello, Tom. Nice to meet you."),
         user("What is my name?"), assistant("Your name is Tom.")]
-print(*(tok.decode([i]) for i in render_ids(talk)), sep=" |")
+for message in talk:
+    print(*(tok.decode([i]) for i in render_ids([message])), sep=" |")
 
 # %% [markdown]
 # Why the space in front of the content? Inside a text nearly every word has a space before it, and the space is part of the token.
@@ -502,15 +505,15 @@ for name, run in runs.items():
     print(f"{run['bits per byte']:.2f}")
 
 # %%
-figure, (left, middle) = new_figure(columns=2, height=2.8, sharey=True)
+figure, (left, beside) = new_figure(columns=2, height=2.8, sharey=True)
 for line, (name, run) in enumerate(runs.items()):
     left.plot(100 * np.array(interval[name]), [line, line], color=PALETTE[0], linewidth=3)
     left.plot(share[name], line, "o", color=PALETTE[7])
-    middle.plot(run["bits per byte"], line, "s", color=PALETTE[3])
+    beside.plot(run["bits per byte"], line, "s", color=PALETTE[3])
 left.set_yticks(range(len(runs)), runs)
 left.invert_yaxis()
 left.set(xlabel="right answers (%), 95 % interval", xlim=(-2, None))
-middle.set(xlabel="bits per byte of unread text", xlim=(0, None))
+beside.set(xlabel="bits per byte of unread text", xlim=(0, None))
 save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the share of right "
          "answers, near 0 for the base. Right: bits per byte of unread text, lower is better; it "
          "rises most without replay.")
@@ -551,7 +554,7 @@ print(f"weighted by their tokens: equal; the mean of the means is off by {100 * 
 #
 # * Section 3: in `render_ids`, leave out the `" " +`. Everything still works, and the assertion in section 4 fails: the first word of every message is another token now.
 # * Section 5: multiply `rows.mask` by 0. The loss is 0 and so is the gradient. Only weight decay moves the weights.
-# * Section 6: give `probe` rotary positions (`position="rope"` in `shape`) and `blocks=False`. The change stays: rotary positions forgive a wrong beginning, but not a stranger's words.
-# * Section 9: `FULL=1 python lessons/12_instruction_tuning/lesson.py` with `STEPS = 1500`. More steps raise all four, and without replay the old text is forgotten further.
+# * Section 6: give `probe` rotary positions (`position="rope"` in `shape`). Without `starts` the gradient is still another one: rotary positions forgive a wrong beginning, but not a stranger's words.
+# * Section 9: `FULL=1 python lessons/12_instruction_tuning/lesson.py` with `STEPS = 1500`. Expect more right answers everywhere, and the old text forgotten further where there is no replay.
 #
 # ## 11. Exercises
