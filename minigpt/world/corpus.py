@@ -8,6 +8,12 @@ from minigpt.world.parallel import parallel_document
 from minigpt.world.refuse import howto_document
 from minigpt.world.skills import skill_document
 from minigpt.world.stories import story_document
+from minigpt.world.weather import weather_document
+
+def advice_document(world, rng):
+    """Pretraining text: how to do something, or what the weather is like, where the world has such reports."""
+    return weather_document(world, rng) if world.reports and rng.random() < 0.3 else howto_document(world, rng)
+
 
 # kind -> (share of the characters, generator of one document)
 MIXTURE = {
@@ -16,7 +22,7 @@ MIXTURE = {
     "facts": (0.18, fact_document),
     "quiz": (0.04, quiz_document),
     "dialogue": (0.10, dialogue_document),
-    "howto": (0.03, howto_document),
+    "howto": (0.03, advice_document),
     "skills": (0.07, skill_document),
 }
 

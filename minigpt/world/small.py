@@ -19,7 +19,7 @@ def small_world(world):
     """
     facts = [fact for name in RELATIONS for fact in [fact for fact in world.facts if fact.relation == name][:FACTS]]
     return dataclasses.replace(
-        world, cache={}, facts=tuple(facts), families=FAMILIES,
+        world, cache={}, facts=tuple(facts), families=FAMILIES, reports=(),
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS),
         names=world.names[:NAMES],

@@ -28,6 +28,7 @@ class World:
     reactions: tuple       # rows: form, ending, text
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
+    reports: tuple         # rows: part of a weather report, tags of the weather that it suits, text
     held_out_cells: frozenset   # (family, combination of kind, language and format) that training leaves out
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
@@ -100,4 +101,5 @@ def load_world(data_dir=None):
         patterns=parallel.read_patterns(folder / "parallel"),
         phrasings={path.stem: read_authored(path) for path in sorted((folder / "phrasings").glob("*.tsv"))},
         deeds={name: tuple(read_table(folder / "deeds" / f"{name}.tsv")) for name in ("howto", "harms")},
+        reports=read_authored(folder / "weather.tsv"),
         held_out_cells=frozenset((row["family"], row["cell"]) for row in read_table(folder / "held_out_cells.tsv")))
