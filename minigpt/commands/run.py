@@ -18,7 +18,7 @@ from minigpt.train.trainer import read_log
 from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
-WORLDS = {"small": small_world, "full": lambda world: world}
+WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # its part of the tables, its vocabulary
 DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
 
@@ -49,7 +49,8 @@ def run_run(arguments):
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
-    world, seconds = WORLDS[arguments.world](load_world()), {}
+    cut, vocab_size = WORLDS[arguments.world]
+    world, seconds = cut(load_world()), {}
     recipe = {"world": arguments.world, "preset": arguments.preset, "pretraining": dataclasses.asdict(pretraining), "tuning": dataclasses.asdict(tuning)}
     for stage in ("pretraining", "tuning"):
         del recipe[stage]["seed"]
@@ -62,7 +63,7 @@ def run_run(arguments):
         seconds[name] = round(time.perf_counter() - start, 1)
         return result
 
-    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", arguments.seed))
+    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", vocab_size, arguments.seed))
     base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base", bands.get("pretraining")))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
@@ -75,11 +76,11 @@ def run_run(arguments):
           + (f"; {peak_memory():.0f} MB of memory at most" if peak_memory() else ""))
 
 
-def make_tokenizer(world, folder, seed):
+def make_tokenizer(world, folder, vocab_size, seed):
     """Train the tokenizer, or take the one that an earlier run left in the folder."""
     if (folder / "tokenizer.json").exists():
         return Tokenizer.load(folder)
-    tok = world_tokenizer(world, seed=seed)
+    tok = world_tokenizer(world, vocab_size, seed)
     tok.save(folder)
     for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
         print(f"      {tok.vocab_size} tokens; {line!r} -> " + " | ".join(tok.decode([i]) for i in tok.encode_ordinary(" " + line)))
