@@ -368,7 +368,7 @@ def loss_and_gradient(rows, blocks=True):
 
 print(f"loss of all the packed rows: {loss_and_gradient(packed)[0]:.2f} nats")
 
-# %%
+# %% tolerance=0.02
 from minigpt.train.batches import Rows
 
 few, pad = talks[::40], SPECIAL["<|endoftext|>"]
@@ -534,7 +534,7 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 # A batch that is too large for the memory is cut into pieces, and the gradients of the pieces are added up. In pretraining each piece has equally many tokens,
 # so the mean of their means is the mean of all. With a mask that is no longer true: one row may hold 20 learned tokens and the next 90.
 
-# %%
+# %% tolerance=0.02
 arrays = together.tokens, together.starts, together.mask
 pieces = [Rows(*(array[[r]] for array in arrays)) for r in range(len(together))]
 counts = [piece.batch([0]).tokens() for piece in pieces]

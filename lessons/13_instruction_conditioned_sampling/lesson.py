@@ -46,7 +46,7 @@ print("it writes:", tok.decode(answer))
 #
 # For each token of the answer, the model reads the instruction and the tokens before it. The last row of logits, through a softmax, says how likely each next token is. We look up the one that came.
 
-# %%
+# %% tolerance=0.02
 import numpy as np
 
 def log_softmax(scores):
@@ -127,7 +127,7 @@ for spoken in gpt.generations([[]] * 4, temperature=1.0, seed=3, max_new_tokens=
 # s_t = - \log_2 P(w_t \mid w_1 \dots w_{t-1}, \; i)
 # ```
 
-# %%
+# %% tolerance=0.05
 prompts = {"this instruction": said.prompt, "no instruction": gpt.prompt([]),
            "another instruction": gpt.prompt(other)}
 bits = {name: -in_one_pass(prompt, answer) / np.log(2) for name, prompt in prompts.items()}
