@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from minigpt.__main__ import COMMANDS, main
+from minigpt.commands import expected
 
 
 def refused(capsys, *argv):
@@ -59,11 +60,16 @@ def test_jsonl_errors_name_the_line(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys):
+def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
+    recorded = []
+    monkeypatch.setattr(expected, "record", lambda *arguments: recorded.append(arguments))
     argv = ["run", "--preset", "nano", "--pretrain-tokens", "20000", "--sft-tokens", "20000", "-n", "4", "--out", str(tmp_path)]
-    assert main(argv) == 0
+    assert main([*argv, "--record"]) == 0
     out = capsys.readouterr().out
     assert "tuned %" in out and "translate / en-zh" in out
+    (recipe, seed, logs), = recorded
+    assert recipe["pretraining"]["tokens"] == 20000 and seed == 0
+    assert all(any(name in entry for entry in log) for log, name in logs.values()) and set(logs) == {"pretraining", "tuning"}
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert sum(n for _, n in report["scores"]["tuned"].values()) >= 4 * 4
     for stage in ("base", "tuned"):
