@@ -290,15 +290,22 @@ def look(step, model):
 
 print(f"{model.num_parameters():,d} parameters, {config.steps} steps of {config.batch_tokens}")
 
+# %% [markdown]
+# *Is my loss normal?* is what people who train ask most. So the trainer can be told where earlier runs were: the loss of three runs with other seeds, and some room above and below.
+
 # %% volatile
 import time
+
+BAND = {"validation_loss": {100: (2.5, 3.1), 400: (1.4, 1.8), 780: (1.0, 1.4)}}
 
 def batch(step):
     return batch_at(step, rows, config.batch_tokens // T, config.seed)
 
-began = time.perf_counter()
-log = quiet_train(model, config, Run("reading", batch, on_eval=look))
+said, began = io.StringIO(), time.perf_counter()
+with contextlib.redirect_stdout(said):
+    log = train(model, config, Run("reading", batch, on_eval=look, expected=BAND))
 seconds = time.perf_counter() - began
+print("\n".join(line for line in said.getvalue().split("\n") if "band" in line))
 print(f"{seconds:.0f} seconds of reading, {config.tokens / seconds:,.0f} tokens a second")
 
 # %% tolerance=0.1
@@ -687,7 +694,7 @@ runs = {"this lesson": (model.num_parameters(), TOKENS),
         "micro-base": (base.model.num_parameters(), real_tokens),
         "GPT-3": (175e9, 300e9), "Chinchilla": (70e9, 1.4e12)}
 for name, (N, D) in runs.items():
-    print(f"{name:12s} {N:15,.0f} parameters, {D:17,.0f} tokens: {D / N:4.1f} tokens for each, "
+    print(f"{name:11s} {N:15,.0f} parameters, {D:17,.0f} tokens: {D / N:4.1f} for each, "
           f"{6 * N * D:.0e} operations")
 
 # %% [markdown]
