@@ -24,6 +24,6 @@ def make(world, rng, split, kind):
 
 
 world.FAMILIES["odd"] = Family("odd", {"list": 0.2}, make, verify_exact, hashed=("list",))
-run.WORLDS["odd"] = lambda full: dataclasses.replace(world.small_world(full), families=("odd", "answer"))
+run.WORLDS["odd"] = (lambda full: dataclasses.replace(world.small_world(full), families=("odd", "answer")), 2048)
 if __name__ == "__main__":
     raise SystemExit(main())
