@@ -321,8 +321,9 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 #              the answer
 # ```
 #
-# How did its numbers get their values? By counting (02), a network can be compared with. By gradients (03, 06) and a rule for steps (08), it learns. By being fast (09), it learns in minutes. By reading (10), it knows.
-# By instructions (12, 13), it answers. By measuring (14), we know how well.
+# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). It learns in minutes because it is fast (09).
+# It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
+# Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
 
 # %%
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson
