@@ -219,6 +219,22 @@ WRONG = {
              ("for answer in set(answers):", "for answer in answers:"),
              ("if ids not in rows:", "if True:"),  # a forward pass for each factor
              ("p *= after(answer[:t])[token]", "p += after(answer[:t])[token]")],
+    "14.1": [("range(len(words) - n + 1)", "range(len(words) - n)"),  # the last run forgotten
+             ("{tuple(words[i:i + n]) for i in", "{frozenset(words[i:i + n]) for i in"),  # the order forgotten
+             ("if runs(text) & known]", "if runs(text) <= known]"),  # all runs must be known; a short text always is
+             ("        words = text.split()", "        words = text.lower().replace('c', '')")],  # letters instead of words
+    "14.2": [("else max(before[j + 1], lengths[j])", "else 0"),  # the longest run at the end
+             ("2 * longest / (len(answer) + len(reference))", "longest / len(reference)"),  # recall
+             ("longest = lengths[-1]", "longest = len(set(answer) & set(reference))"),
+             (" if longest else 0.0", "")],  # 0 / 0 for two empty texts
+    "14.3": [("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
+             ("chosen = rng.integers(0, len(first), len(first))", "chosen = rng.permutation(len(first))"),
+             ("[0.025, 0.975]", "[0.05, 0.95]"),
+             ("metric(second[chosen]) - metric(first[chosen])", "metric(first[chosen]) - metric(second[chosen])")],
+    "14.4": [("tail = (1 - level) / 2", "tail = 1 - level"),  # both tails at each end
+             ("rate_where(right - 1, 1 - tail)", "rate_where(right, 1 - tail)"),
+             ("for _ in range(60):", "for _ in range(8):"),  # too coarse
+             ("tail = (1 - level) / 2", "tail = 0.025")],
 }
 
 
