@@ -107,7 +107,7 @@ def test_the_task_familys_splits_are_apart_and_its_answers_right():
 import task_family
 from minigpt.commands.run import WORLDS
 from minigpt.world import examples, load_world, verify
-world = WORLDS["odd"](load_world())
+world = WORLDS["odd"][0](load_world())
 seen = {split: {example.messages[0]["content"] for example in examples(world, "odd", split, 400, 0)} for split in ("train", "dev", "test")}
 assert not seen["train"] & seen["dev"] and not seen["dev"] & seen["test"] and not seen["train"] & seen["test"]
 kind = {word["en"]: word["tags"][0] for tag in ("animals", "foods", "places") for word in world.words[tag]}
