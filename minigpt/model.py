@@ -38,12 +38,13 @@ class GPT(Transformer):
     def generate(self, ids, max_new_tokens=32, stop=None, **settings):
         """Continue each row. ids (B, T) -> (B, T+n) int32, the prompt included; rows that stop early end in the stop token.
 
-        stop: ids that end a row; None: the model's own. settings: fields of SampleConfig (temperature, top_k, top_p, min_p, repetition_penalty, seed).
+        stop: ids that end a row; None: the model's own. Greedy unless settings (fields of SampleConfig) say otherwise.
         """
         ids = np.asarray(ids)
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
-        rows = generate(self, list(ids), SampleConfig(max_new_tokens=max_new_tokens, **settings), self.stop if stop is None else stop)
+        config = SampleConfig(**{"temperature": 0.0, **settings}, max_new_tokens=max_new_tokens)
+        rows = generate(self, list(ids), config, self.stop if stop is None else stop)
         width = max((len(row.ids + row.stopped) for row in rows), default=0)
         new = np.array([row.ids + row.stopped * (width - len(row.ids)) for row in rows], np.int32).reshape(len(ids), width)
         return np.concatenate([ids.astype(np.int32), new], axis=1)  # (B, T+n)

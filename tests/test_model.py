@@ -48,7 +48,8 @@ def test_generate_returns_the_prompt_and_what_follows(model, tok):
     np.testing.assert_array_equal(out[:, : ids.shape[1]], ids)
     for t in range(ids.shape[1], out.shape[1]):
         assert out[0, t] == model.forward(out[:, :t])[0][0, -1].argmax()
-    np.testing.assert_array_equal(model.generate(ids, 6, seed=1), model.generate(ids, 6, seed=1))
+    np.testing.assert_array_equal(model.generate(ids, 6, temperature=1.0, seed=1), model.generate(ids, 6, temperature=1.0, seed=1))
+    np.testing.assert_array_equal(model.generate(ids, 6), model.generate(ids, 6, temperature=0.0))
     with pytest.raises(ValueError, match="return_tensors"):
         model.generate(ids[0])
 
