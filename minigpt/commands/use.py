@@ -84,7 +84,7 @@ def _lines():
 def add_sample_arguments(parser):
     """Flags of `sample`."""
     _add_model(parser, "micro-base")
-    parser.add_argument("--prompt", default="<|endoftext|>", help="the text to continue (default: the beginning of a document)")
+    parser.add_argument("--prompt", default=" Yesterday", help="the text to continue (default ' Yesterday'; words of the world begin with a space)")
     parser.add_argument("-n", type=int, default=1, help="how many continuations")
     _add_stop(parser)
     add_flags(parser.add_argument_group("sampling"), SampleConfig())
@@ -95,14 +95,13 @@ def run_sample(arguments):
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
-    tok, start = assistant.tokenizer, arguments.prompt
-    ids = tok.encode(start, allowed_special={"<|endoftext|>"})
+    tok = assistant.tokenizer
+    ids = tok.encode_ordinary(arguments.prompt)
     if not ids:
         raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
-    shown = "" if start == "<|endoftext|>" else start
     ends = ends_with(tok, arguments.stop)
     for row in generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop, ends=ends):
-        print(shown + cut_before(tok.decode(row.ids), arguments.stop), end="\n\n" if arguments.n > 1 else "\n")
+        print(arguments.prompt + cut_before(tok.decode(row.ids), arguments.stop), end="\n\n" if arguments.n > 1 else "\n")
 
 
 def add_eval_arguments(parser):
