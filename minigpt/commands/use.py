@@ -96,7 +96,7 @@ def run_sample(arguments):
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     tok = assistant.tokenizer
-    ids = tok.encode_ordinary(arguments.prompt)
+    ids = tok.encode(arguments.prompt)
     if not ids:
         raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
     ends = ends_with(tok, arguments.stop)
