@@ -1,4 +1,4 @@
-"""A norm: RMSNorm that measures the size of a row on half of its channels (Zhang and Sennrich 2019, section 4.2).
+"""A norm: RMSNorm that measures the size of a row on half of its channels (partial RMSNorm, Zhang and Sennrich 2019).
 
     y = gain * x / rms(first half of x)          gain (C,)
 
