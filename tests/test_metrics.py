@@ -35,3 +35,10 @@ def test_bits_per_byte_of_a_model_that_knows_nothing():
     model = Transformer(GPTConfig(vocab_size=tok.vocab_size, block_size=16, n_layer=1, n_head=2, n_embd=8), backend="numpy")
     model.params["wte.weight"] = 0.0  # every logit 0
     assert bits_per_byte(model, tok, ["abcd", "xyz"]) == pytest.approx((4 + 3) * math.log2(tok.vocab_size) / (3 + 2), rel=1e-5)
+
+
+def test_the_sign_test_counts_in_whole_numbers_whatever_the_lists_hold():
+    """With NumPy's bools 2**70 would not fit."""
+    first = np.array([True] * 50 + [False] * 20)
+    assert paired(first, ~first) == paired(first.tolist(), (~first).tolist())
+    assert 0.0 < paired(first, ~first)[2] < 1e-3

@@ -22,8 +22,8 @@ def paired(first, second):
     first, second: lists of bool. The exact sign test (McNemar 1947): prompts on which both agree say nothing about which is
     better; if neither is, the others fall to either side like a coin.
     """
-    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
-    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    only_first = sum(bool(a and not b) for a, b in zip(first, second, strict=True))  # whole numbers of any size: 2**n is large
+    only_second = sum(bool(b and not a) for a, b in zip(first, second, strict=True))
     n, fewer = only_first + only_second, min(only_first, only_second)
     tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
     return only_first, only_second, min(1.0, 2.0 * tail)

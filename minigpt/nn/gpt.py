@@ -7,10 +7,7 @@ import numpy as np
 from minigpt.nn import layers
 from minigpt.nn.backend import get_ops
 from minigpt.nn.layers import NORMS, POSITIONS, Context
-from minigpt.nn.params import Params, Spec
-
-
-LARGE = 20_000_000  # parameters
+from minigpt.nn.params import LARGE, Params, Spec
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+LARGE = 20_000_000  # parameters: more than this come from memory at every step, not from a cache
 
 
 class Spec(NamedTuple):

@@ -15,12 +15,12 @@ from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import LOG2_E, erf, exp2, sigmoid
 from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
 from minigpt.nn.ops import GELU_CUBE, GELU_SCALE
+from minigpt.nn.params import LARGE
 
 NORMS, MLPS = ("layernorm", "rmsnorm"), ("gelu", "gelu_erf", "swiglu")
 TENSORS = ("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias",
            "ln_2.weight", "ln_2.bias", "mlp.c_gate.weight", "mlp.c_gate.bias", "mlp.c_fc.weight", "mlp.c_fc.bias",
            "mlp.c_proj.weight", "mlp.c_proj.bias")
-LARGE = 4_000_000  # parameters: below, the weights come out of a cache and one thread is as fast
 
 
 def knows(config):
