@@ -16,13 +16,14 @@ def test_the_classic_flow():
     tokenizer = Tokenizer.from_pretrained("micro")
     model = GPT.from_pretrained("micro", config=config)
     ids = tokenizer.encode("The weather today is", return_tensors="np")
-    output = model.generate(ids, seed=0)
+    output = model.generate(ids)
     assert ids.shape[0] == 1 and ids.dtype == output.dtype == np.int32
     assert (output[:, : ids.shape[1]] == ids).all() and ids.shape[1] < output.shape[1] <= ids.shape[1] + 32
     text = tokenizer.decode(output[0], skip_special_tokens=True)
     assert text.startswith("The weather today is") and "<|" not in text
     if output.shape[1] < ids.shape[1] + 32:
         assert output[0, -1] in model.stop
+    assert re.match(rf"The weather today is ({'|'.join(word['en'] for word in load_world().words['weather'])})\.", text)
 
 
 def test_from_pretrained_refuses_another_config():
@@ -37,8 +38,10 @@ def test_the_tuned_model_answers_and_the_base_does_not():
     assert wilson(tuned, len(questions))[1] > 0.6 and base <= 0.1 * len(questions)
 
 
-def test_the_readme_example_prints_what_the_readme_says(capsys):
+def test_the_readme_examples_print_what_the_readme_says(capsys):
     page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    code, expected = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL).groups()
-    exec(compile(code, "README.md", "exec"), {})  # our own page
-    assert capsys.readouterr().out == expected
+    blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for code, expected in blocks:
+        exec(compile(code, "README.md", "exec"), {})  # our own page
+        assert capsys.readouterr().out == expected

@@ -137,4 +137,4 @@ def show(report, arguments):
     base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
     print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of France?'")
     if arguments.readme:
-        update_section("evaluation", tasks.comparison(report["scores"], markdown_table))
+        update_section("make", tasks.comparison(report["scores"], markdown_table))
