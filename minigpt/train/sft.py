@@ -1,7 +1,10 @@
 """Instruction tuning: the same loss, on answers only (Ouyang et al. 2022, section 3.5). Where the manners come from."""
 import codecs
+import dataclasses
 import random
 from pathlib import Path
+
+import numpy as np
 
 from minigpt.files import parse_json, read_bytes
 from minigpt.text.template import ROLES, render
@@ -54,6 +57,16 @@ def tuning_rows(conversations, tok, T):
     return pack([render(messages, tok) for messages in conversations], T, tok.special_tokens["<|endoftext|>"])
 
 
+def share(replayed, answers, part):
+    """The replayed Batch with its tokens weighted so that they make `part` of the loss beside the answers -> Batch
+
+    Every replayed token is a target, of a conversation only the answer: unweighted, a quarter of the rows would be most of the loss.
+    """
+    mask = np.ones(replayed.ids.shape, np.float32) if replayed.mask is None else replayed.mask
+    weight = part / (1.0 - part) * answers.tokens() / max(float(mask.sum(dtype=np.float64)), 1.0)
+    return dataclasses.replace(replayed, mask=mask * np.float32(weight))
+
+
 def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
     """Tune model on rows (Rows of answers), with config.replay of each batch from `replay` (Rows of pretraining text, or None).
 
@@ -66,6 +79,6 @@ def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
 
     def batch(step):
         new = batch_at(step, rows, per_step - old, config.seed)
-        return join(new, batch_at(step, replay, old, config.seed + 1)) if old else new
+        return join(new, share(batch_at(step, replay, old, config.seed + 1), new, config.replay)) if old else new
 
     return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval, expected or {}))
