@@ -192,6 +192,8 @@ MUTANTS = (
            "old = min(round(per_step * config.replay), per_step - 1)", "old = min(0, per_step - 1)",
            "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
 
+    Mutant("replayed text outweighs the answers", "minigpt/train/sft.py", "mask=mask * np.float32(weight)", "mask=mask",
+           "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
     Mutant("Muon climbs", OPS, "p -= lr * math.sqrt(", "p += lr * math.sqrt(", "test_optim.py::test_muon_is_momentum_then_orthogonalised"),
     Mutant("Muon's momentum looks back only", OPS, "orthogonalise((1.0 - MUON_MOMENTUM) * g + MUON_MOMENTUM * m)", "orthogonalise(m)",
            "test_optim.py::test_muon_is_momentum_then_orthogonalised"),

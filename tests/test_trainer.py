@@ -160,6 +160,7 @@ def test_tuning_replays_its_share_of_pretraining_text(share, rows, monkeypatch):
         old = (batch.ids == 59).all(axis=1)
         assert len(batch.ids) == 8 and old.sum() == rows
         assert batch.mask[old].all() and not batch.mask[~old].all(axis=1).any()
+        assert math.isclose(batch.mask[old].sum() / batch.mask.sum(), rows / 8, rel_tol=1e-5), "of the loss as much as of the rows"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

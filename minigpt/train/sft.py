@@ -79,6 +79,6 @@ def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
 
     def batch(step):
         new = batch_at(step, rows, per_step - old, config.seed)
-        return join(new, share(batch_at(step, replay, old, config.seed + 1), new, config.replay)) if old else new
+        return join(new, share(batch_at(step, replay, old, config.seed + 1), new, old / per_step)) if old else new
 
     return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval, expected or {}))
