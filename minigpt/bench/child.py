@@ -9,7 +9,7 @@ def main(what, name):
     """-> the measurement as a dict"""
     if what == "text":
         return recipe.run(name)
-    return {"samples": {"step": steps.training_steps, "decode": steps.decoding}[what](name)}
+    return {"samples": {"step": steps.training_steps, "decode": steps.decoding}[what](name, 3)}
 
 
 if __name__ == "__main__":
