@@ -120,7 +120,9 @@ for step, axes in enumerate(panels):
     so_far = write(model, start, count=step)
     p = next_token(model, so_far)
     best = np.argsort(-p)[:5][::-1]
-    axes.barh([f"{rank}: {tok.decode([t]).strip()}" for rank, t in zip("54321", best)], p[best])
+    words = [tok.decode([t]).strip() for t in best]
+    words = [w if max(w, default="") < "\u0370" else "(Chinese)" for w in words]  # for the font
+    axes.barh([f"{rank}: {word}" for rank, word in zip("54321", words)], p[best])
     axes.set_axisbelow(True)
     axes.set(xlim=(0, 1), title=f"...{tok.decode(so_far[0])[-12:]} ?")
 figure.supxlabel("probability of the next token", fontsize=11)

@@ -442,7 +442,20 @@ print(f"learned tokens: {new.tokens():.0f} of conversations, {old.tokens():.0f} 
 print(f"of all learned tokens, replay brings {100 * old.tokens() / both.tokens():.0f} %")
 
 # %% [markdown]
-# A surprise worth knowing: a quarter of the rows brings much more than a quarter of the loss, because in the conversations most tokens are only read. The package's whole tuning stage:
+# A surprise worth knowing: a quarter of the rows brings much more than a quarter of the loss, because in the conversations most tokens are only read.
+# Then most of each step serves the old text, and little is left for the answers. So the tokens of the old text get a weight below 1:
+#
+# {{include minigpt.train.sft:share}}
+
+# %%
+from minigpt.train.sft import share as weighted
+
+light = weighted(old, new, 1 / len(both.ids))
+print(f"each token of old text now counts {light.mask.max():.2f}")
+print(f"of the loss, replay brings {100 * light.tokens() / join(new, light).tokens():.0f} %")
+
+# %% [markdown]
+# The package's whole tuning stage:
 #
 # {{include minigpt.train.sft:tune}}
 #
@@ -523,9 +536,9 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #
 # * The base answers {{share["base"]:.0f}} % through the template. It has never seen these tokens. After {{log["steps"]}} steps the same weights, moved a little, answer {{share["answers, replay"]:.0f}} %.
 # * Without replay a byte of old text costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
-# * The cure has a price. At an equal number of steps, the rows of old text are missing elsewhere: {{share["answers, no replay"]:.0f}} % right without replay, {{share["answers, replay"]:.0f}} % with it.
+# * Does the cure have a price? At an equal number of steps, the rows of old text are missing elsewhere. {{share["answers, no replay"]:.0f}} % right without replay, {{share["answers, replay"]:.0f}} % with it.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
-#   Learning to ask costs steps that learning to answer could use. In exchange the old text is forgotten less
+#   What goes into learning to ask cannot go into learning to answer. In exchange the old text is forgotten less
 #   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
 # * Compare the intervals before you call something a difference. Where two overlap, another seed may turn the order round.
 #

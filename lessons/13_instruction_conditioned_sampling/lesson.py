@@ -184,7 +184,7 @@ from minigpt.evaluate.metrics import wilson
 
 drawn = gpt.generations([unsure.messages] * 400, temperature=1.0, seed=0, max_new_tokens=40)
 counts = Counter(tuple(g.ids + g.stopped) for g in drawn)
-for ids, count in counts.most_common(4):
+for ids, count in [pair for pair in counts.most_common(4) if pair[1] >= 10]:  # not by luck
     p = np.exp(in_one_pass(drawn[0].prompt, list(ids)).sum())
     low, high = wilson(count, 400)
     certain = wilson(count, 400, z=5)  # wrong once in a million
