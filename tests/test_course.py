@@ -25,6 +25,7 @@ LESSON = '''\
 # needs: nothing
 # builds: a function
 # minutes: 5
+# files: config
 
 # %% [markdown]
 # ## 1. Twice

@@ -11,6 +11,7 @@ from minigpt.course.cells import find_folders, lessons_folder, read_lesson
 from minigpt.course.check import check
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
+from minigpt.course.rooms import PACKAGE, module_file, public_names
 from minigpt.course.walk import plain_maths
 from minigpt.course.weave import lesson_map
 
@@ -304,3 +305,16 @@ def test_every_lesson_runs_as_a_plain_script(folder, tmp_path):
     done = subprocess.run([sys.executable, str(folder / "lesson.py")], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_walks_through_all_lessons_meets_every_file_of_the_core_once():
+    rooms = ("text", "nn", "train", "sample", "evaluate", "interop")
+    core = {".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+            for room in rooms for path in (PACKAGE / room).rglob("*.py") if public_names(path)[1]} | {"config", "files", "jit", "model"}
+    lessons = [read_lesson(folder / "lesson.py") for folder in FOLDERS.values()]
+    named = [name for lesson in lessons for name in lesson.header["files"].split()]
+    assert sorted(named) == sorted(core)
+    for lesson in lessons:
+        page = (lesson.folder / "README.md").read_text(encoding="utf-8")
+        for name in lesson.header["files"].split():
+            assert all(f"| `{thing}` |" in page for thing in public_names(module_file(name))[1]), name

@@ -3,6 +3,7 @@
 # needs: Python, and curiosity; every word that is new here is explained in a later lesson
 # builds: a first conversation with a model, the loop with which it writes, and a table that says how likely its answer is, with and without the question
 # minutes: 30
+# files: model config sample.chat
 
 # %% [markdown]
 # ## 1. Ask it something

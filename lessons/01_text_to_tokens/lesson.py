@@ -3,6 +3,7 @@
 # needs: Python
 # builds: a byte-pair tokenizer: training, encoding, decoding, and the special tokens of a chat
 # minutes: 60
+# files: text.tokenizer text.bpe text.splitting text.streaming text.formats text.kernels text.kernels.encoding text.kernels.training
 
 # %% [markdown]
 # ## 1. A model reads numbers

@@ -3,6 +3,7 @@
 # needs: lesson 01 (tokens), logarithms
 # builds: n-gram models, the loss that all later lessons minimise, and a first network that is not trained yet
 # minutes: 60
+# files: nn.losses
 
 # %% [markdown]
 # ## 1. A game: guess the next word

@@ -3,6 +3,7 @@
 # needs: lesson 02 (logits, cross-entropy), slopes and the chain rule from school, NumPy's `@`
 # builds: the backward of a table look-up, a linear layer and the loss; a check that catches wrong ones; a network that learns
 # minutes: 75
+# files: nn.ops nn.gradcheck nn.kernels.embedding nn.kernels.linear
 
 # %% [markdown]
 # ## 1. One knob

@@ -3,6 +3,7 @@
 # needs: lesson 03 (backwards and their check), sine and cosine
 # builds: four ways to tell a model where a token stands, the backward of a rotation, and a race between them on longer texts
 # minutes: 60
+# files: nn.layers nn.kernels.rope
 
 # %% [markdown]
 # ## 1. A bag of words

@@ -3,6 +3,7 @@
 # needs: Python, NumPy's `@`, vectors and their dot product
 # builds: causal attention with several heads, first in loops, then in three lines; a model that recalls what it read
 # minutes: 60
+# files: nn.kernels.attention
 
 # %% [markdown]
 # ## 1. The nearest word is not always the right one

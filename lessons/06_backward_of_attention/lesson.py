@@ -3,6 +3,7 @@
 # needs: lesson 03 (gradients by hand) and lesson 05 (self-attention); the chain rule and the slope of `e^x`
 # builds: the backward of softmax, attention, LayerNorm, RMSNorm, GELU and SwiGLU, and a test of every gradient in a two-layer GPT
 # minutes: 90
+# files: nn.kernels.norms nn.kernels.activations
 
 # %% [markdown]
 # ## 1. The model looked at the wrong word

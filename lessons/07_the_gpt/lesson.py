@@ -3,6 +3,7 @@
 # needs: lessons 05 and 06 (attention, norms and their backwards); 02 for the cross-entropy
 # builds: the whole forward of a GPT in 30 lines, the table of all its tensors, its bill in memory and arithmetic, and the two tests that every new model must pass
 # minutes: 75
+# files: nn.gpt nn.params nn.backend
 
 # %% [markdown]
 # ## 1. All the parts are on the table

@@ -3,6 +3,7 @@
 # needs: lessons 03 and 07 (gradients, the GPT); what a mean and a square root are
 # builds: gradient descent, momentum, Adam, AdamW and Muon, the schedule and the clipping, and a race between all five on one small GPT
 # minutes: 75
+# files: train.optim nn.kernels.adamw nn.kernels.muon
 
 # %% [markdown]
 # ## 1. A valley

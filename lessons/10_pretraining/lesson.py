@@ -3,6 +3,7 @@
 # needs: lessons 02, 07 and 08 (counting models and their loss, the GPT, the optimisers); the idea of a document's tokens from lesson 01
 # builds: the rows that a model reads, the training loop, a gallery of samples at each level of the loss, a run that is cut off and goes on bit for bit, a picture of what is learned when
 # minutes: 75
+# files: train.batches train.trainer train.pretrain train.checkpoint files interop.safetensors interop.huggingface interop.families
 
 # %% [markdown]
 # ## 1. A teacher that costs nothing

@@ -3,6 +3,7 @@
 # needs: lessons 05 and 07 (attention, the GPT)
 # builds: temperature, top-k, top-p, min-p, repetition penalty and constrained decoding as pictures of one distribution; the key/value cache; a map of diversity against quality
 # minutes: 75
+# files: sample.sampling sample.generate sample.stopping
 
 # %% [markdown]
 # ## 1. A small language whose grammar we know

@@ -3,6 +3,7 @@
 # needs: lessons 01, 05 and 07 (tokens, attention, the GPT)
 # builds: the chat template, the loss mask, packed rows that equal unpacked ones, a mix of many tasks with replay, and four tunings compared
 # minutes: 75
+# files: text.template train.sft
 
 # %% [markdown]
 # ## 1. A model that has read much and was never asked

@@ -3,6 +3,7 @@
 # needs: lessons 11 and 12 (sampling, instruction tuning); logarithms
 # builds: P(answer given instruction) as a table, equal to the sampler's; the same answer without the instruction and with a wrong one; base against tuned, seen against unseen, one generalist against five specialists, all with intervals
 # minutes: 75
+# files: sample.explain
 
 # %% [markdown]
 # ## 1. An answer has a probability

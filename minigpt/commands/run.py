@@ -40,20 +40,18 @@ def run_run(arguments):
     """Tokenizer, base model, tuned model, evaluation of both, answers to read. A finished run only prints its report."""
     folder, began = make_folder(arguments.out), time.perf_counter()
     settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
-    if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
-        print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
-        return show(read_json(folder / REPORT), arguments)
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
+    recipe = {"world": arguments.world, "preset": arguments.preset, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
+    if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
+        print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
+        return _finish(read_json(folder / REPORT), recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
     cut, vocab_size = WORLDS[arguments.world]
     world, seconds = cut(load_world()), {}
-    recipe = {"world": arguments.world, "preset": arguments.preset, "pretraining": dataclasses.asdict(pretraining), "tuning": dataclasses.asdict(tuning)}
-    for stage in ("pretraining", "tuning"):
-        del recipe[stage]["seed"]
     bands = {} if arguments.record else expected.load(recipe)
 
     def step(number, name, work):
@@ -67,13 +65,22 @@ def run_run(arguments):
     base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base", bands.get("pretraining")))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
-    if arguments.record:
-        logs = {"pretraining": (read_log(folder / "base"), "validation_loss"), "tuning": (read_log(folder / "tuned"), "dev")}
-        expected.record(recipe, arguments.seed, logs)
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
-    show(read_json(folder / REPORT), arguments)
+    _finish(read_json(folder / REPORT), recipe, arguments)
     print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items())
           + (f"; {peak_memory():.0f} MB of memory at most" if peak_memory() else ""))
+
+
+def _without_seed(config):
+    return {name: value for name, value in dataclasses.asdict(config).items() if name != "seed"}
+
+
+def _finish(report, recipe, arguments):
+    """Show a report, and record its run's losses if they are wanted."""
+    show(report, arguments)
+    if arguments.record:
+        logs = {"pretraining": (read_log(Path(arguments.out) / "base"), "validation_loss"), "tuning": (read_log(Path(arguments.out) / "tuned"), "dev")}
+        expected.record(recipe, arguments.seed, logs)
 
 
 def make_tokenizer(world, folder, vocab_size, seed):

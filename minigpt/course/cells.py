@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HEADER = ("title", "question", "needs", "builds", "minutes")
+HEADER = ("title", "question", "needs", "builds", "minutes", "files")
 MAX_LINES = 15  # of one code cell: one idea
 MAX_WIDTH = 100  # of a line of code: what a page shows without scrolling
 MARKER = re.compile(r"# %%(?P<markdown> \[markdown\])?(?P<options>.*)")

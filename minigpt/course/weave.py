@@ -9,6 +9,7 @@ from pathlib import Path
 
 from minigpt.course.cells import find_folders, read_lesson
 from minigpt.course.exercises import read_exercises
+from minigpt.course.rooms import listing
 from minigpt.course.run import IMAGE, run_cells
 from minigpt.files import atomic_write
 
@@ -34,7 +35,7 @@ def weave(lesson, folder=None):
     blocks = [Block(_heading(lesson))]
     for item in done:
         blocks += _blocks(item)
-    blocks.append(Block(_coursework(lesson)))
+    blocks += [Block(_coursework(lesson)), Block(listing(lesson.header["files"].split()))]
     page = "\n\n".join(block.text for block in blocks) + "\n"
     atomic_write(folder / "README.md", (page + _checksum(page) + "\n").encode("utf-8"))
     return blocks, done
