@@ -17,7 +17,8 @@ from minigpt.text.tokenizer import Tokenizer
 from minigpt.world import load_world, pretraining_documents
 
 RIVAL = Path(__file__).parents[2] / "tests" / "oracle" / "rival.py"  # the only code that imports PyTorch
-SECTIONS = ("ops", "matmul", "attention", "steps", "decode", "tokenizer")
+SECTIONS = ("ops", "matmul", "attention", "steps", "products", "decode", "tokenizer")
+IN_README = ("steps", "products", "decode")
 
 
 def add_bench_arguments(parser):
@@ -29,7 +30,7 @@ def add_bench_arguments(parser):
     parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
     parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
-    parser.add_argument("--readme", action="store_true", help="write the tables of steps and decoding into README.md")
+    parser.add_argument("--readme", action="store_true", help="write the tables of steps, products and decoding into README.md")
 
 
 def run_bench(arguments):
@@ -43,12 +44,12 @@ def run_bench(arguments):
     if arguments.text:
         found["text"] = _text(arguments)
     else:
-        sections = {"ops": _operations, "matmul": _matmul, "attention": _attention, "steps": _steps, "decode": _decode, "tokenizer": _tokenizer}
+        sections = {"ops": _operations, "matmul": _matmul, "attention": _attention, "steps": _steps, "products": _products, "decode": _decode, "tokenizer": _tokenizer}
         for name in arguments.only:
             title, header, rows = sections[name](arguments)
             print(f"\n{title}\n\n{table(rows, header, right=range(1, len(header)))}", flush=True)
             found[name] = {"title": title, "header": header, "rows": rows}
-            if arguments.readme and name in ("steps", "decode"):
+            if arguments.readme and name in IN_README:
                 machine = "Measured on: " + "; ".join(f"{k} {v}" for k, v in found["machine"].items()) + "."
                 update_section(f"bench {name}", markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
     if arguments.json:
@@ -68,16 +69,28 @@ def _attention(arguments):
 
 
 def _steps(arguments):
-    header = ["shape", "parameters", "tokens/s", "ms per step", "own products", "BLAS", "one worker", "NumPy's products alone", *(["PyTorch", "ratio"] if arguments.against else [])]
+    header = ["shape", "parameters", "tokens/s", "ms per step", "NumPy's products alone", *(["PyTorch", "ratio"] if arguments.against else [])]
     rows = []
     for shape in arguments.shapes:
         L, H, C, V, T, B = steps.SHAPES[shape]
         ours, theirs = _pairs(arguments, "step", shape)
-        others = steps.training_steps(shape, 3, matmul="numba"), steps.training_steps(shape, 3, matmul="blas"), steps.training_steps(shape, 3, workers=1), steps.matmul_floor(shape, 3)
+        floor = statistics.median(steps.matmul_floor(shape, 3))
         cells = [f"{shape}: {L} layers, {H} heads, {C} wide, vocabulary {V}, {B} x {T} tokens", f"{steps.GPT(steps.config_of(shape), backend='numpy').num_parameters() / 1e6:.1f} M",
-                 f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), *(f"{1000 * statistics.median(samples):.4g}" for samples in others)]
+                 f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), f"{1000 * floor:.4g}"]
         rows.append(cells + ([steps.milliseconds(theirs), f"{_ratio(theirs, ours):.2f}"] if theirs else []))
     return "training steps: forward, backward, clip, AdamW, all cores; milliseconds, median (quartiles)", header, rows
+
+
+def _products(arguments):
+    """Each in a process of its own: what ran before leaves its memory and its threads behind."""
+    rows = []
+    for shape in arguments.shapes:
+        settings = {"own": {"matmul": "numba"}, "blas": {"matmul": "blas"}, "alone": {"workers": 1}, "all": {}}
+        found = {name: statistics.median(_child(sys.executable, ["-m", "minigpt.bench.child", "step", shape, json.dumps(options)])["samples"])
+                 for name, options in settings.items()}
+        rows.append([shape, *(f"{1000 * found[name]:.4g}" for name in ("own", "blas", "alone", "all")), f"{found['alone'] / found['all']:.2f}"])
+    header = ["shape", 'matmul="numba"', 'matmul="blas"', "default, one worker", "default, all", "one / all"]
+    return "training steps by whose matrix products and how many workers, milliseconds", header, rows
 
 
 def _decode(arguments):
