@@ -476,7 +476,8 @@ def remember(pairs):
         common = Counter()
         for word in set(question.split()):
             common.update(rows_of.get(word, ()))
-        return pairs[common.most_common(1)[0][0]][1]
+        best = max(sorted(common), key=common.get)  # of equals the first
+        return pairs[best][1]
     return answer
 
 memory = remember([("how old is the cat", "seven"), ("where is the dog", "here")])
