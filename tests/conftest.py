@@ -1,8 +1,28 @@
 """What holds for every test, nothing reaches for the network, and what many of them start from."""
+import os
 import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from runs import make_kit
+
+from minigpt.course.cells import find_folders, lessons_folder
+from minigpt.course.check import check
+
+PAGES = "test_every_page_is_fresh"
+CHECK = """
+import sys
+from minigpt.__main__ import main
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        raise RuntimeError(f"a lesson tried to reach the network: {arguments}")
+sys.addaudithook(refuse)
+sys.exit(main(["lesson", "check", "--all"]))
+"""
+background = pytest.StashKey()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,3 +43,33 @@ def no_network():
 def kit(tmp_path_factory):
     """The folder of runs.make_kit; nobody may change it."""
     return make_kit(tmp_path_factory.mktemp("kit"))
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.name.startswith(PAGES))  # last: see below
+
+
+def pytest_collection_finish(session):
+    """The pages of all lessons take half the time of all tests: another process checks them while this one runs the rest."""
+    if session.config.option.collectonly or sum(item.name.startswith(PAGES) for item in session.items) < len(find_folders(lessons_folder())):
+        return
+    root, output = Path(__file__).parents[1], tempfile.TemporaryFile("w+", encoding="utf-8")
+    child = subprocess.Popen([sys.executable, "-c", CHECK], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, stdout=output, stderr=output)
+    session.config.stash[background] = child, output
+
+
+def pytest_unconfigure(config):
+    if background in config.stash:
+        config.stash[background][0].kill()
+
+
+@pytest.fixture
+def complaints(request):
+    """-> complaints(lesson): what is stale on its page, from the process in the background where there is one"""
+    if background not in request.config.stash:
+        return check
+    child, output = request.config.stash[background]
+    child.wait()
+    output.seek(0)
+    lines = output.read().splitlines()
+    return lambda lesson: [] if f"{lesson.title}: fresh" in lines else [line for line in lines if lesson.folder.name in line] or [*lines, "no page was checked"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson
-from minigpt.course.check import check
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
 from minigpt.course.rooms import PACKAGE, module_file, public_names
@@ -290,8 +289,8 @@ def test_a_wrong_answer_is_rejected_with_a_report(number, old, new, tmp_path):
 
 @each_lesson
 @pytest.mark.slow
-def test_every_page_is_fresh(folder):
-    assert check(read_lesson(folder / "lesson.py")) == []
+def test_every_page_is_fresh(folder, complaints):
+    assert complaints(read_lesson(folder / "lesson.py")) == []
 
 
 def test_the_map_is_fresh():
