@@ -1,9 +1,9 @@
 """The matrix product, from three loops to the speed of BLAS; the last three functions are what the model uses.
 
     naive      one sum after the other, b read down its columns          2 GFLOP/s
-    reordered  a row of b at a time: vector instructions                30
-    blocked    the same on pieces that stay in the cache                40
-    product    tiles held in registers, b copied into panels           240 (OpenBLAS: 220)
+    reordered  a row of b at a time: vector instructions                60
+    blocked    the same on pieces that stay in the cache                40: the processor fetches ahead anyway
+    product    tiles held in registers, b copied into panels           250 (OpenBLAS: 250)
 
 of one core with AVX-512 (`python -m minigpt bench` for yours). Every size is allowed; `product`'s edges are padded.
 """
