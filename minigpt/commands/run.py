@@ -67,8 +67,9 @@ def run_run(arguments):
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     _finish(read_json(folder / REPORT), recipe, arguments)
+    memory = peak_memory()
     print(f"\n{clock(time.perf_counter() - began)} in all: " + ", ".join(f"{name} {clock(s)}" for name, s in seconds.items())
-          + (f"; {peak_memory():.0f} MB of memory at most" if peak_memory() else ""))
+          + (f"; {memory:.0f} MB of memory at most" if memory else ""))
 
 
 def _without_seed(config):

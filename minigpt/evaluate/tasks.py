@@ -1,5 +1,6 @@
 """How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
 from minigpt.config import SampleConfig
+from minigpt.evaluate import report
 from minigpt.evaluate.metrics import wilson
 from minigpt.nn.threads import worker_pool
 from minigpt.sample.generate import generate
@@ -68,8 +69,7 @@ def few_shots(world, most=8, seed=0):
 
 def best_styles(assistant, world, n=20):
     """How a base model is best asked for each kind of task, by n dev prompts of each -> {(family, kind): (style, share right)}"""
-    shots, best = few_shots(world), {}
-    asked = [e for name in world.families for kind in FAMILIES[name].kinds for e in examples(world, name, "dev", n, 1, kind)]
+    asked, shots, best = report.questions(world, "dev", n, seed=1), few_shots(world), {}
     for style in STYLES:
         outcomes = score(asked, answer_all(assistant, asked, style, f"{style} prompts", shots))
         for kind in shots:

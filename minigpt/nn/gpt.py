@@ -43,7 +43,7 @@ class Transformer:
 
     params and grads are named views into flat buffers. dtype "float32" to train, "float64" to check gradients.
     backend "numpy" (readable) | "fast" (Numba). matmul: the matrix products of "fast", "numba" (ours) | "blas" (NumPy's);
-    None: ours, but NumPy's for a large model, whose weights come from memory (`bench --only steps` measures both).
+    None: ours, but NumPy's for a large model, whose weights come from memory (`bench --only products` measures both).
     """
 
     def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
