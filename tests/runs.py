@@ -23,6 +23,16 @@ every_stage = pytest.mark.parametrize("stage", STAGES)
 SMALL, SMALL_ROWS = GPTConfig(30, 8, 2, 2, 16), Rows(np.arange(180, dtype=np.int32).reshape(20, 9) % 30)
 HOME = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # of a child process
 
+# run first in another process, it lets no socket be made there
+GUARD = """
+import sys
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        print("a socket was wanted:", event, arguments, file=sys.stderr)
+        raise RuntimeError(event)
+sys.addaudithook(refuse)
+"""
+
 
 def make_kit(kit):
     """Fills a folder with what every run here starts from: text.txt, tok/, chat.jsonl, and in base/ and tuned/ runs that nothing disturbed."""

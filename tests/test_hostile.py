@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from runs import HOME, SMALL, TEXT, command, digest, refused, straight
+from runs import GUARD, HOME, SMALL, TEXT, command, digest, refused, straight
 from test_files import posix
 
 from minigpt.__main__ import main
@@ -191,14 +191,6 @@ def test_a_run_in_a_bare_environment(kit, tmp_path):
     assert digest(tmp_path) == digest(straight(kit, "pretrain")) and (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-GUARD = """
-import sys
-def refuse(event, arguments):
-    if event.startswith("socket."):
-        print("a socket was wanted:", event, arguments, file=sys.stderr)
-        raise RuntimeError(event)
-sys.addaudithook(refuse)
-"""
 EVERYTHING = """
 import socket, sys
 from minigpt.__main__ import main
