@@ -5,18 +5,21 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
+from minigpt.jit import whole_vectors
+
 
 def vectors():
     """-> (bits, how many) of the vector registers that Numba compiles for (NUMBA_CPU_NAME and _FEATURES count).
 
-    Of the processors with AVX-512 LLVM only gives AMD's whole 512-bit vectors; Intel's it prefers to run at 256.
+    Without `whole_vectors` LLVM gives only AMD's processors with AVX-512 all 512 bits; Intel's it prefers to run at 256.
     """
+    whole_vectors()
     from numba.core.registry import cpu_target
 
     _, name, features = cpu_target.target_context.codegen().magic_tuple()
     features = features.split(",")
     count = 32 if "+avx512vl" in features or "+neon" in features else 16
-    if "+avx512f" in features and name.startswith("znver"):
+    if "+avx512f" in features and (name.startswith("znver") or "-prefer-256-bit" in features):
         return 512, count
     return 256 if "+avx2" in features else 128, count
 
