@@ -109,7 +109,7 @@ MUTANTS = (
            'dx = norm.backward(p, g, f"{name}.ln_2", dh, norm2, ctx)', whole("layernorm-gelu-learned")),
     Mutant("two dropouts share one mask in the backward", LAYERS, "dh = ctx.ops.dropout_backward(dx, drop1)",
            "dh = ctx.ops.dropout_backward(dx, drop2)", whole("layernorm-gelu_erf-rope-tied-bias-dropout")),
-    Mutant("values are turned like keys", LAYERS, "dqk = ctx.ops.rope_backward(dqk, rope)", "dqk = dqk",
+    Mutant("values are turned like keys", LAYERS, "turned[...] = ctx.ops.rope_backward(turned, rope)", "pass",
            whole("layernorm-gelu_erf-rope-tied-bias-dropout")),
     Mutant("cached decoding counts distances from the new tokens", LAYERS, "distance = np.arange(length, end)[:, None] - np.arange(end)",
            "distance = np.arange(length, end)[:, None] - np.arange(end) + length",

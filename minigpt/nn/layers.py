@@ -242,11 +242,11 @@ def attention_backward(p, g, name, dy, cache, ctx):
     B, T, C = dy.shape
     dout = linear_backward(g, f"{name}.c_proj", dy, proj, ctx).reshape(B, T, ctx.config.n_head, -1)  # (B, T, H, D)
     dq, dk, dv = ctx.ops.attention_backward(dout, core)
-    dqk = np.concatenate([dq, dk], axis=2)  # (B, T, H+K, D)
+    dheads = np.concatenate([dq, dk, dv], axis=2)  # (B, T, H+2K, D)
     if rope is not None:
-        dqk = ctx.ops.rope_backward(dqk, rope)
-    dqkv = np.concatenate([dqk, dv], axis=2).reshape(B, T, -1)  # (B, T, (H+2K) D)
-    return linear_backward(g, f"{name}.c_attn", dqkv, fc, ctx)  # (B, T, C)
+        turned = dheads[:, :, : dq.shape[2] + dk.shape[2]]  # (B, T, H+K, D)
+        turned[...] = ctx.ops.rope_backward(turned, rope)
+    return linear_backward(g, f"{name}.c_attn", dheads.reshape(B, T, -1), fc, ctx)  # (B, T, C)
 
 
 def attention_step(p, name, x, keys, values, length, ctx):
