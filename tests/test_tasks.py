@@ -96,7 +96,7 @@ def test_a_base_model_is_asked_in_the_way_that_does_best(monkeypatch, capsys):
     likes = {"answer": "plain", "write": "few-shot"}
 
     def answers(assistant, questions, style, label, shots):
-        assert shots is not None
+        assert shots is not None and questions  # a style that suits no kind is not asked
         return [q.answer if likes.get(q.family) == style else "nonsense" for q in questions]
 
     monkeypatch.setattr(tasks, "answer_all", answers)
@@ -106,6 +106,8 @@ def test_a_base_model_is_asked_in_the_way_that_does_best(monkeypatch, capsys):
     questions = tasks.test_examples(world, "dev", 3)
     outcomes = tasks.score(questions, tasks.answer_by_style(None, questions, world, styles))
     assert outcomes == [q.family in likes for q in questions]
+    some = [q for q in questions if q.family == "answer"]
+    assert all(tasks.score(some, tasks.answer_by_style(None, some, world, styles)))
 
 
 @pytest.mark.slow

@@ -84,8 +84,10 @@ def answer_by_style(assistant, questions, world, styles):
     answers, shots = [None] * len(questions), few_shots(world)
     for style in STYLES:
         chosen = [i for i, q in enumerate(questions) if styles[q.family, q.kind][0] == style]
-        for i, text in zip(chosen, answer_all(assistant, [questions[i] for i in chosen], style, f"evaluating, {style} prompts", shots)):
-            answers[i] = text
+        if chosen:
+            texts = answer_all(assistant, [questions[i] for i in chosen], style, f"evaluating, {style} prompts", shots)
+            for i, text in zip(chosen, texts):
+                answers[i] = text
     return answers
 
 
