@@ -153,11 +153,12 @@ def test_phrasings_of_the_splits_are_disjoint(world):
         if "split" not in rows[0]:
             continue
         by_split = {split: {(row.get("kind", ""), row.get("part", ""), wording.lower()) for row in rows if row["split"] == split
-                            for wording in all_choices(row["parts"])} for split in ("train", "dev", "test")}
+                            for wording in all_choices(row["parts"])} for split in ("train", "extra", "dev", "test")}
         for one, other in itertools.combinations(by_split.values(), 2):
             assert one.isdisjoint(other), (table, sorted(one & other)[:5])
     for name, relation in world.relations.items():
-        for one, other in itertools.combinations(relation.asks.values(), 2):
+        assert len(set(relation.asks["training"])) == len(relation.asks["training"]) >= len(relation.asks["train"]), name
+        for one, other in itertools.combinations([relation.asks[split] for split in ("training", "dev", "test")], 2):
             assert set(one).isdisjoint(other), name
 
 

@@ -21,6 +21,7 @@ from minigpt.world import load_world, pretraining_documents
 
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
+CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
 SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 
 
@@ -28,10 +29,15 @@ SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 
 
 def world_tokenizer(world, vocab_size=2048, seed=0):
-    """A tokenizer trained on documents and instructions of the world -> Tokenizer"""
-    documents = itertools.islice(pretraining_documents(world, seed), TOKENIZER_DOCUMENTS)
-    messages = (" " + m["content"] for c in sft.world_conversations(world, TOKENIZER_DOCUMENTS, seed) for m in c)
-    return Tokenizer.train(itertools.chain(documents, messages), vocab_size, SPECIAL_TOKENS, split="han")
+    """A tokenizer trained on documents and instructions of the world -> Tokenizer
+
+    Names in this text are listed ones: pieces of invented names would fill the vocabulary with tokens too rare to be learned.
+    """
+    world = dataclasses.replace(world, invented=0.0)
+    documents = list(itertools.islice(pretraining_documents(world, seed), TOKENIZER_DOCUMENTS))
+    messages = [" " + m["content"] for c in sft.world_conversations(world, TOKENIZER_DOCUMENTS, seed) for m in c]
+    characters = "".join(sorted({c for document in documents for c in document if "\u4e00" <= c <= "\u9fff"}))
+    return Tokenizer.train([*documents, *messages, characters * CHARACTER_COUNT], vocab_size, SPECIAL_TOKENS, split="han")
 
 
 def add_tokenizer_arguments(parser):

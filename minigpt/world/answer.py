@@ -3,6 +3,7 @@
 from minigpt.world import facts
 from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows, user,
                                   verify_exact)
+from minigpt.world.splits import seen_by
 from minigpt.world.stories import ask, ask_unknown, tell
 from minigpt.world.text import choose
 
@@ -24,11 +25,11 @@ def format_fits(form, short):
     return form in ("plain", "sentence") or " " not in short
 
 
-def add_format(world, rng, prompt, form, language):
+def add_format(world, rng, prompt, form, language, split):
     """Add the request for a format to a prompt, mostly behind it."""
     if form == "plain":
         return prompt
-    request = choose(rng, rng.choice(phrasing_rows(world, "formats", "train", language=language, format=form))["parts"])
+    request = choose(rng, rng.choice(phrasing_rows(world, "formats", seen_by(split), language=language, format=form))["parts"])
     return f"{prompt} {request}" if rng.random() < 0.8 else f"{request} {prompt}"
 
 
@@ -41,7 +42,7 @@ def make_reading(world, rng, split, kind):
         form = "plain"
     wording, phrasing, language = draw_phrasing(world, "answer", rng, split, kind="reading", language=draw_language(rng))
     wording = add_aside(world, rng, split, wording, phrasing, language)
-    prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language)
+    prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language, split)
     right = answers(form, (short,), (full,), short_first=True)
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form,
                          plot=story.plot.name)
@@ -60,12 +61,12 @@ def make_fact(world, rng, split, kind):
     form = rng.choice(FORMATS["facts"]) if rng.random() < 0.25 else "plain"
     if not format_fits(form, shorts[0]):
         form = "plain"
-    form_split = split if split != "train" and rng.random() < 0.25 else "train"
-    around = "train" if form_split != "train" else split
-    wording, phrasing, language = draw_phrasing(world, "answer", rng, around, kind="facts", language=draw_language(rng))
-    wording = add_aside(world, rng, around, wording, phrasing, language)
-    phrasing = "seen" if form_split == "train" and phrasing == "seen" else "held-out"
-    prompt = add_format(world, rng, wording.replace("{question}", facts.question(world, fact, rng, form_split)), form, language)
+    new_form = split != "train" and rng.random() < 0.25
+    wording, phrasing, language = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=draw_language(rng))
+    wording = add_aside(world, rng, split, wording, phrasing, language)
+    phrasing = "held-out" if new_form else phrasing
+    question = facts.question(world, fact, rng, split if new_form else seen_by(split))
+    prompt = add_format(world, rng, wording.replace("{question}", question), form, language, split)
     right = answers(form, shorts, facts.statements(world, fact))
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,
                          fact="asked in training" if wanted == "train" else "never asked")

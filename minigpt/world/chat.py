@@ -2,6 +2,7 @@
 
 from minigpt.world.draw import draw, parse_slots
 from minigpt.world.family import Example, Family, assistant, draw_language, make_facets, phrasing_rows, user, verify_exact
+from minigpt.world.splits import seen_by
 from minigpt.world.text import capital, choose, fill, tidy_chinese
 
 NOT_TOLD = {"en": "You have not told me.", "zh": "你没有告诉我。"}
@@ -21,7 +22,7 @@ def draw_topic(world, rng, split, topic):
     return draw(world, slots, rng, split, pair_split="train")
 
 
-def say(world, rng, topic, part, words, language="en", split="train"):
+def say(world, rng, topic, part, words, language, split):
     """One wording of a part of a topic, filled; None where the topic has no such part. -> sentence"""
     rows = phrasing_rows(world, "chat", split, kind=topic, part=part, language=language)
     if not rows:
@@ -32,16 +33,16 @@ def say(world, rng, topic, part, words, language="en", split="train"):
 
 def tell_topics(world, rng, split, language, told):
     """The turns in which the user tells each topic and is answered; sometimes the user takes one back. -> (turns, {topic: words})"""
-    turns, known = [], {}
+    turns, known, seen = [], {}, seen_by(split)
     for topic in told:
         known[topic] = draw_topic(world, rng, split, topic)
-        turns.append((say(world, rng, topic, "tell", known[topic], language), say(world, rng, topic, "reply", known[topic], language)))
+        turns.append(tuple(say(world, rng, topic, part, known[topic], language, seen) for part in ("tell", "reply")))
         if rng.random() < 0.12:
             other = draw_topic(world, rng, split, topic)
-            change = say(world, rng, topic, "change", other, language)
+            change = say(world, rng, topic, "change", other, language, seen)
             if change and other != known[topic]:
                 known[topic] = other
-                turns.append((change, say(world, rng, topic, "reply", other, language)))
+                turns.append((change, say(world, rng, topic, "reply", other, language, seen)))
     return turns, known
 
 
@@ -54,12 +55,13 @@ def conversation(world, rng, split, language, is_told):
     told = rng.sample(names, rng.randint(1, 3))
     asked = rng.choice(told) if is_told else rng.choice([name for name in names if name not in told])
     turns, known = tell_topics(world, rng, split, language, told)
-    held_out = split if split != "train" and rng.random() < 0.5 else "train"
+    seen = seen_by(split)
+    held_out = split if split != "train" and rng.random() < 0.5 else seen
     question = say(world, rng, asked, "ask", known.get(asked, {}), language, held_out)
     if question is None:     # a topic without held-out questions
-        held_out, question = "train", say(world, rng, asked, "ask", known.get(asked, {}), language)
-    answer = say(world, rng, asked, "answer", known[asked], language) if is_told else NOT_TOLD[language]
-    return turns, question, answer, asked, known, "seen" if held_out == "train" else "held-out"
+        held_out, question = seen, say(world, rng, asked, "ask", known.get(asked, {}), language, seen)
+    answer = say(world, rng, asked, "answer", known[asked], language, seen) if is_told else NOT_TOLD[language]
+    return turns, question, answer, asked, known, "seen" if held_out == seen else "held-out"
 
 
 def make_memory(world, rng, split, kind):
@@ -77,12 +79,13 @@ def make_memory(world, rng, split, kind):
 def make_manners(world, rng, split, kind):
     """A greeting, thanks, a question about the assistant itself; half of the time in the middle of a conversation. -> Example"""
     language = draw_language(rng)
-    held_out = split if split != "train" and rng.random() < 0.5 else "train"
-    rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", "train", language=language)
+    seen = seen_by(split)
+    held_out = split if split != "train" and rng.random() < 0.5 else seen
+    rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", seen, language=language)
     row = rng.choice(rows)
     turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
-    phrasing = "seen" if row["split"] == "train" else "held-out"
+    phrasing = "held-out" if row["split"] == split != "train" else "seen"
     facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, phrasing, language, topic=row["kind"],
                          turns=len(turns))
     return Example("chat", kind, (*messages, user(choose(rng, row["parts"]))), row["answer"], facets)

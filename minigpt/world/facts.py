@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minigpt.world.splits import split_of
+from minigpt.world.splits import SPLITS, split_of
 from minigpt.world.text import capital, fill, read_table
 
 PARTS = ("state", "ask", "short")
@@ -25,7 +25,7 @@ class Fact:
 class Relation:
     """How a relation is stated (the first form is the full answer), asked (by split) and answered in a few words."""
     states: tuple
-    asks: dict             # split -> list of forms
+    asks: dict             # split -> list of forms; "training": those of "train" and the "extra" ones
     shorts: tuple
 
 
@@ -37,7 +37,8 @@ def read_facts(folder):
     relations = {}
     for name, rows in forms.items():
         state, ask, short = ([row for row in rows if row["part"] == part] for part in PARTS)
-        asks = {split: [row["text"] for row in ask if row["split"] == split] for split in ("train", "dev", "test")}
+        asks = {split: [row["text"] for row in ask if row["split"] == split] for split in SPLITS}
+        asks["training"] = asks["train"] + [row["text"] for row in ask if row["split"] == "extra"]
         relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",))
     facts = []
     for row in read_table(folder / "facts.tsv"):
@@ -53,8 +54,8 @@ def statements(world, fact):
     return [capital(fill(form, fact.words)) for form in world.relations[fact.relation].states]
 
 
-def question(world, fact, rng, split="train"):
-    """One question form of those that belong to a split."""
+def question(world, fact, rng, split="training"):
+    """One question form of those that belong to a split ("training": all that training draws)."""
     return capital(fill(rng.choice(world.relations[fact.relation].asks[split]), fact.words))
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from minigpt.world.splits import seen_by
 from minigpt.world.text import choose
 
 TEXTS = ("{story}", "{text}")     # slots of wordings that hold what an instruction is about
@@ -37,21 +38,22 @@ class Family:
 
 
 def phrasing_rows(world, table, split, **wanted):
-    """The rows of a phrasing table that belong to a split and have the wanted values in their columns."""
+    """The rows of a phrasing table that belong to a split ("training": "train" and "extra") and have the wanted values."""
+    splits = ("train", "extra") if split == "training" else (split,)
     key = (table, split, *wanted.items())
     if key not in world.cache:
-        world.cache[key] = [row for row in world.phrasings[table] if row["split"] == split
+        world.cache[key] = [row for row in world.phrasings[table] if row["split"] in splits
                             and all(row[column] == value for column, value in wanted.items())]
     return world.cache[key]
 
 
-def draw_phrasing(world, table, rng, split, **wanted):
+def draw_phrasing(world, table, rng, split, seen=False, **wanted):
     """Draw an instruction's wording: rows of training, in evaluation half of the time rows held out for that split.
 
-    -> (wording with its {slots} unfilled, "seen" or "held-out", language)
+    seen: never a held-out one. -> (wording with its {slots} unfilled, "seen" or "held-out", language)
     """
-    held_out = phrasing_rows(world, table, split, **wanted) if split != "train" and rng.random() < 0.5 else []
-    row = rng.choice(held_out or phrasing_rows(world, table, "train", **wanted))
+    held_out = phrasing_rows(world, table, split, **wanted) if split != "train" and not seen and rng.random() < 0.5 else []
+    row = rng.choice(held_out or phrasing_rows(world, table, seen_by(split), **wanted))
     return choose(rng, row["parts"]), "held-out" if held_out else "seen", row["language"]
 
 
@@ -64,7 +66,7 @@ def add_aside(world, rng, split, wording, phrasing, language):
     part = rng.choice(parts)
     wanted = {"language": language, "part": part}
     held_out = phrasing_rows(world, "asides", split, **wanted) if phrasing == "held-out" and rng.random() < 0.5 else []
-    rows = held_out or phrasing_rows(world, "asides", "train", **wanted)
+    rows = held_out or phrasing_rows(world, "asides", seen_by(split), **wanted)
     aside, glue = choose(rng, rng.choice(rows)["parts"]), "" if language == "zh" else " "
     return aside + glue + wording if part == "before" else wording + glue + aside
 

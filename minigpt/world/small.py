@@ -2,18 +2,20 @@
 
 import dataclasses
 
+from minigpt.world.names import TRAINED_SHAPES
+
 PATTERNS = ("has", "has_not", "has_question", "bought", "gave", "went", "will_go", "where", "whose", "felt")
 PLOTS = ("lose", "give", "race")
 RELATIONS = ("capital", "opposite", "young", "home", "colour")
 FACTS = 12      # of each relation
-NAMES = 24      # that are listed; half of the people have invented names anyway
+NAMES = 24      # that are listed
 WORDS = 8       # of each tag, the first in their table: tables begin with common words
 WHOLE = ("nouns", "people", "places")      # how-to texts speak of everything
 FAMILIES = ("summarise", "translate", "answer", "chat")
 
 
 def small_world(world):
-    """The same world with ten sentence patterns, three plots, sixty facts and fewer words; wordings, names and splits stay.
+    """The same world with ten sentence patterns, three plots, sixty facts, fewer words, names and wordings; splits stay.
 
     World -> World
     """
@@ -22,5 +24,8 @@ def small_world(world):
         world, cache={}, facts=tuple(facts), families=FAMILIES, reports=(),
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS),
-        names=world.names[:NAMES],
+        names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES,
+        phrasings={name: tuple(row for row in rows if row.get("split") != "extra") for name, rows in world.phrasings.items()},
+        relations={name: dataclasses.replace(relation, asks={**relation.asks, "training": relation.asks["train"]})
+                   for name, relation in world.relations.items()},
         plots={name: world.plots[name] for name in PLOTS})

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 
 from minigpt.world.corpus import MIXTURE, pretraining_documents
-from minigpt.world.splits import SPLITS
 from minigpt.world.tasks import FAMILIES, examples, prompt_text
 from minigpt.world.text import all_choices
 
@@ -54,7 +53,7 @@ def training_ngrams(world, n=8, documents=10000, instructions=10000):
 
 def phrasing_counts(world):
     """How many wordings each family's instructions have. -> {table: {split: count}}"""
-    return {table: {split: sum(len(all_choices(row["parts"])) for row in rows if row["split"] == split) for split in SPLITS}
+    return {table: {split: sum(len(all_choices(row["parts"])) for row in rows if row["split"] == split) for split in ("train", "extra", "dev", "test")}
             for table, rows in world.phrasings.items() if "split" in rows[0]}
 
 
@@ -72,9 +71,9 @@ def print_stats(world):
     print(f"\n10000 documents: {size:,} bytes, {sum(len(tokens(document)) for document in documents):,} words and characters, "
           f"{different:,} different 4-grams of {total:,}; shares by bytes: "
           + ", ".join(f"{kind} {100 * share:.0f} %" for kind, (share, _) in MIXTURE.items()))
-    print("\nwordings of instructions (train / dev / test)")
+    print("\nwordings of instructions (train / extra: shown in training only / dev / test)")
     for table, counts in phrasing_counts(world).items():
-        print(f"  {table:10} {counts['train']:6} {counts['dev']:4} {counts['test']:4}")
+        print(f"  {table:10} {counts['train']:6} {counts['extra']:6} {counts['dev']:4} {counts['test']:4}")
     trained = training_ngrams(world)
     print("\nshare of the 8-grams of evaluated prompts and answers that stand in the training text, %")
     for name, family in FAMILIES.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minigpt.files import data_folder
 from minigpt.world import facts, parallel, stories
-from minigpt.world.names import listed_name, with_pronouns
+from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, listed_name, with_pronouns
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
 
 THINGS = ("objects", "animals", "foods")
@@ -30,6 +30,8 @@ class World:
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
     reports: tuple         # rows: part of a weather report, tags of the weather that it suits, text
     held_out_cells: frozenset   # (family, combination of kind, language and format) that training leaves out
+    invented: float = 0.6       # share of the people in training whose names are invented
+    shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 

@@ -71,9 +71,8 @@ def request(world, rng, split, kind, names, wants):
              wants["ending"]: wants["ending"], "number": wants["number"]}
     asked = [part for part, wanted in parts.items() if wanted]
     pieces = [wording]
-    request_split = split if phrasing == "held-out" else "train"
     for part in rng.sample(asked, len(asked)):
-        pieces.append(draw_phrasing(world, "write", rng, request_split, part=part, language=language)[0])
+        pieces.append(draw_phrasing(world, "write", rng, split, phrasing == "seen", part=part, language=language)[0])
     prompt = add_aside(world, rng, split, " ".join(pieces), phrasing, language)
     words = {slot: {"en": value, "zh": value} for slot, value in values.items()}
     words["number"] = next((word for word in world.words["numbers"] if word["digit"] == str(wants["number"])), {})
