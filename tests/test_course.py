@@ -393,4 +393,8 @@ def test_commands_weave_check_hint_and_grade(folder, monkeypatch, capsys):
     assert "x + x" in capsys.readouterr().out
     assert run(folder, monkeypatch, "grade", "77", "--json") == 1
     assert json.loads(capsys.readouterr().out)["possible"] == 5
+    assert run(folder, monkeypatch, "grade", "77.2", "--json") == 1
+    assert [row["exercise"] for row in json.loads(capsys.readouterr().out)["exercises"]] == ["77.2"]
+    with pytest.raises(ValueError, match="no exercise '77.9': there are 77.1 77.2"):
+        run(folder, monkeypatch, "grade", "77.9")
     assert len(read_exercises(folder)) == 2

@@ -87,7 +87,7 @@ def _hint(args, folder):
 
 def add_grade_arguments(parser):
     """Arguments of `python -m minigpt grade`."""
-    parser.add_argument("lesson", help="its number, such as 05")
+    parser.add_argument("lesson", help="its number, such as 05, or that of one exercise, such as 05.2")
     parser.add_argument("--file", type=Path, help="the file to grade (default: the lesson's exercises.py)")
     parser.add_argument("--seed", type=int, help="of the random inputs (default: another one each time)")
     parser.add_argument("--json", action="store_true", help="print the result for machines")
@@ -96,10 +96,11 @@ def add_grade_arguments(parser):
 
 def run_grade(args):
     """Prints the points. -> exit code: 0 when all points were earned"""
-    lesson = find_lesson(args.lesson, lessons_folder())
+    chapter, dot, _ = args.lesson.partition(".")
+    lesson = find_lesson(chapter, lessons_folder())
     if args.seed is not None and args.seed < 0:
         raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
-    grades = grade(lesson.folder, args.file or lesson.folder / "exercises.py", seed)
+    grades = grade(lesson.folder, args.file or lesson.folder / "exercises.py", seed, args.lesson if dot else None)
     print(as_json(grades, seed) if args.json else as_table(grades))
     return 0 if all(item.status == "passed" for item in grades) else 1

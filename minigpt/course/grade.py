@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.course.draw import Draw, shrink
-from minigpt.course.exercises import read_exercises
+from minigpt.course.exercises import find_exercise, read_exercises
 
 INPUTS = 20  # random inputs for each test
 
@@ -24,12 +24,12 @@ class Grade:
     report: str = ""  # the smallest failing input and what to do, "" when none failed
 
 
-def grade(folder, answers, seed):
-    """(a lesson's folder, the file with the answers, an int) -> a Grade for each exercise"""
+def grade(folder, answers, seed, number=None):
+    """(a lesson's folder, the file with the answers, an int) -> a Grade for each exercise, or for exercise `number` ("05.2") alone"""
     tests = vars(load_module(Path(folder) / "test_exercises.py"))
     module = load_module(answers)
     grades = []
-    for exercise in read_exercises(folder):
+    for exercise in [find_exercise(number, folder)] if number else read_exercises(folder):
         prefix = f"test_{exercise.number.partition('.')[2]}_"
         chosen = [test for name, test in tests.items() if name.startswith(prefix)]
         if not chosen:
