@@ -140,6 +140,13 @@ def test_kernels_compiled_for_other_processors(processor):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
 
 
+def test_all_of_avx512_is_used():
+    """Left alone, LLVM uses half of Intel's registers, and everything is right and slow."""
+    if not _runs("intel-avx512") or "NUMBA_CPU_NAME" in os.environ or "NUMBA_CPU_FEATURES" in os.environ:
+        pytest.skip("this processor has no AVX-512, or the user has chosen what to compile for")
+    assert primitives.vectors() == (512, 32)
+
+
 def _runs(processor):
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     features = OTHER_PROCESSORS[processor]["NUMBA_CPU_FEATURES"].split(",")

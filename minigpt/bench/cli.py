@@ -30,7 +30,7 @@ def add_bench_arguments(parser):
     parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
     parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
-    parser.add_argument("--readme", action="store_true", help="write the tables of steps, products and decoding into README.md")
+    parser.add_argument("--readme", nargs="?", const="", metavar="PROCESSOR", help="write the tables of steps, products and decoding into README.md, those of another processor into places marked with its name")
 
 
 def run_bench(arguments):
@@ -49,9 +49,9 @@ def run_bench(arguments):
             title, header, rows = sections[name](arguments)
             print(f"\n{title}\n\n{table(rows, header, right=range(1, len(header)))}", flush=True)
             found[name] = {"title": title, "header": header, "rows": rows}
-            if arguments.readme and name in IN_README:
+            if arguments.readme is not None and name in IN_README:
                 machine = "Measured on: " + "; ".join(f"{k} {v}" for k, v in found["machine"].items()) + "."
-                update_section(f"bench {name}", markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
+                update_section(f"bench {name} {arguments.readme}".strip(), markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
     if arguments.json:
         write_json(arguments.json, found)
 
@@ -73,7 +73,7 @@ def _steps(arguments):
     rows = []
     for shape in arguments.shapes:
         L, H, C, V, T, B = steps.SHAPES[shape]
-        ours, theirs = _pairs(arguments, "step", shape)
+        ours, theirs = _in_turn(arguments, "step", shape)
         floor = statistics.median(steps.matmul_floor(shape, 3))
         cells = [f"{shape}: {L} layers, {H} heads, {C} wide, vocabulary {V}, {B} x {T} tokens", f"{steps.GPT(steps.config_of(shape), backend='numpy').num_parameters() / 1e6:.1f} M",
                  f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), f"{1000 * floor:.4g}"]
@@ -96,8 +96,7 @@ def _products(arguments):
 def _decode(arguments):
     header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio", "transformers, tokens/s", "ratio"] if arguments.against else [])], []
     for kind in steps.DECODE:
-        ours, theirs = _pairs(arguments, "decode", kind)
-        library = [statistics.median(_child(arguments.python, [str(RIVAL), "transformers", kind])["samples"]) for _ in theirs]
+        ours, theirs, library = _in_turn(arguments, "decode", kind, "transformers")
         cells = [f"{kind}: {steps.DECODE[kind][1]} tokens of prompt, {steps.DECODE[kind][2]} new", f"{statistics.median(ours):,.0f}"]
         rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}", f"{statistics.median(library):,.0f}", f"{_ratio(ours, library):.2f}"] if theirs else []))
     return "decoding, tokens per second", header, rows
@@ -133,15 +132,17 @@ def _text(arguments):
     return {"ours": ours, "torch": theirs}
 
 
-def _pairs(arguments, what, name):
-    """Samples of ours and PyTorch's from alternating processes, one median per process; without --against ours alone, from this process."""
+def _in_turn(arguments, what, name, *others):
+    """Samples of ours, PyTorch's and other rivals' from alternating processes, one median per process; without --against ours alone,
+    from this process. -> a list for each"""
     if not arguments.against:
-        return (steps.training_steps(name) if what == "step" else steps.decoding(name)), []
-    ours, theirs = [], []
+        return [steps.training_steps(name) if what == "step" else steps.decoding(name), *([] for _ in (what, *others))]
+    children = [(sys.executable, ["-m", "minigpt.bench.child", what]), *((arguments.python, [str(RIVAL), rival]) for rival in (what, *others))]
+    found = [[] for _ in children]
     for _ in range(arguments.pairs):
-        ours.append(statistics.median(_child(sys.executable, ["-m", "minigpt.bench.child", what, name])["samples"]))
-        theirs.append(statistics.median(_child(arguments.python, [str(RIVAL), what, name])["samples"]))
-    return ours, theirs
+        for samples, (python, argv) in zip(found, children):
+            samples.append(statistics.median(_child(python, [*argv, name])["samples"]))
+    return found
 
 
 def _ratio(first, second):

@@ -171,7 +171,7 @@ class Transformer:
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 
-            if decode.knows(self.config):
+            if kv.plan or decode.knows(self.config):
                 return self._fused_step(decode, ids[0, 0], kv)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)

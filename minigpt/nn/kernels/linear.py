@@ -1,6 +1,10 @@
-"""The linear layer and the unembedding on our own matrix product: for matmul="numba"."""
+"""The linear layer and the unembedding on our own matrix product: for matmul="numba".
+
+A backward is one call: between two calls a worker needs the interpreter, for which it may have to wait.
+"""
 import numpy as np
 
+from minigpt.jit import jit
 from minigpt.nn.kernels.matmul import product, product_of_transposed, product_with_transposed
 
 
@@ -16,10 +20,9 @@ def linear_backward(dy, cache):
     """dy (..., O) -> dx (..., C), dweight (C, O), dbias (O,) or None"""
     rows, weight, has_bias, shape = cache
     drows = _rows(dy)  # (N, O)
-    dx, dweight = np.empty_like(rows), np.empty_like(weight)
-    product_with_transposed(drows, weight, dx)
-    product_of_transposed(rows, drows, dweight)
-    return dx.reshape(shape), dweight, drows.sum(axis=0) if has_bias else None
+    dx, dweight, dbias = np.empty_like(rows), np.empty_like(weight), np.zeros(weight.shape[1], dy.dtype)
+    _linear_backward(drows, rows, weight, dx, dweight, dbias)
+    return dx.reshape(shape), dweight, dbias if has_bias else None
 
 
 def unembedding_forward(x, weight):
@@ -35,10 +38,25 @@ def unembedding_backward(dlogits, cache):
     rows, weight, shape = cache
     drows = _rows(dlogits)  # (N, V)
     dx, dweight = np.empty_like(rows), np.empty_like(weight)
-    product(drows, weight, np.zeros((1, weight.shape[1]), rows.dtype), dx)
-    product_of_transposed(drows, rows, dweight)
+    _unembedding_backward(drows, rows, weight, dx, dweight)
     return dx.reshape(shape), dweight
 
 
 def _rows(x):
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+
+
+@jit
+def _linear_backward(dy, x, weight, dx, dweight, dbias):
+    product_with_transposed(dy, weight, dx)
+    product_of_transposed(x, dy, dweight)
+    for n in range(len(dy)):
+        row = dy[n]
+        for c in range(len(row)):
+            dbias[c] += row[c]
+
+
+@jit
+def _unembedding_backward(dlogits, x, weight, dx, dweight):
+    product(dlogits, weight, np.zeros((1, weight.shape[1]), x.dtype), dx)
+    product_of_transposed(dlogits, x, dweight)
