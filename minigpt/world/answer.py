@@ -55,8 +55,9 @@ def make_fact(world, rng, split, kind):
     A held-out phrasing is either the question's own form or what stands around it.
     """
     wanted = split if split != "train" and rng.random() < 0.5 else "train"
-    pool = world.cache.setdefault(("facts", wanted), [fact for fact in world.facts if fact.split == wanted])
-    fact = rng.choice(pool)
+    if ("facts", wanted) not in world.cache:
+        world.cache["facts", wanted] = [fact for fact in world.facts if fact.split == wanted]
+    fact = rng.choice(world.cache["facts", wanted])
     shorts = facts.short_answers(world, fact)
     form = rng.choice(FORMATS["facts"]) if rng.random() < 0.25 else "plain"
     if not format_fits(form, shorts[0]):

@@ -1,5 +1,6 @@
 """Drawing words for the slots of a story or sentence, with the held-out pairs kept apart."""
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ class Slot(NamedTuple):
     is_pair: bool          # do the two words count as a pair that may be held out?
 
 
+@functools.cache
 def parse_slots(text):
     """Parse a slot list such as "name=names obj=toy adj=adjectives@obj". -> tuple of Slot
 

@@ -33,9 +33,9 @@ def invent_name(rng, split, shapes, avoid):
     while True:
         shape = rng.choice(shapes)
         name = "".join(rng.choice(LETTERS[kind]) for kind in shape)
-        if name in avoid["words"] or any(group in name for group in avoid["groups"]):
+        if split_of("name", name, percent=10) != split:  # first: it turns most names of evaluation away
             continue
-        if split_of("name", name, percent=10) == split:
+        if name not in avoid["words"] and not any(group in name for group in avoid["groups"]):
             kind = "trained shape" if shape in TRAINED_SHAPES else "unseen shape"
             # in Chinese text an invented name stays as it is, with spaces around it
             return {"en": name.capitalize(), "zh": f" {name.capitalize()} ", "shape": kind, **rng.choice((_FEMALE, _MALE))}
