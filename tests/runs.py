@@ -83,6 +83,12 @@ def digest(folder):
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def put(path, data):
+    """A new file in place of the old one: writing over a file waits for the disk on some systems, which the tests do thousands of times."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
 def left_over(folder):
     """Temporary files in the folder and below."""
     return [path for path in folder.rglob("*") if path.name.startswith(TEMPORARY[0])]

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from runs import BATCH, SMALL, STEPS, TEXT, command, digest, every_stage, refused, saved_step, straight, train_small
+from runs import BATCH, SMALL, STEPS, TEXT, command, digest, every_stage, put, refused, saved_step, straight, train_small
 
 from minigpt.__main__ import main
 from minigpt.config import TrainConfig
@@ -82,7 +82,7 @@ def test_flipped_bits_and_cut_ends_of_a_checkpoint(tmp_path):
     flips = [*rng.choice(8 * start, 250, replace=False), *rng.choice(np.arange(8 * start, 8 * len(data)), 250, replace=False)]
     hurt = [data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :] for bit in map(int, flips)]
     for wrong in hurt + [data[:size] for size in rng.integers(0, len(data), 100)]:
-        path.write_bytes(wrong)
+        put(path, wrong)
         with pytest.raises(ValueError) as raised:
             checkpoint.load(tmp_path, model, state, TrainConfig(), {"data": "x"})
         assert str(path) in str(raised.value) and "\n" not in str(raised.value)

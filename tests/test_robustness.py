@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import put
 from test_files import in_child, posix
 from test_huggingface import CONFIGS, their_folder
 from test_safetensors import HOSTILE, mutate_tree
@@ -94,7 +95,7 @@ def test_300_mutated_configs(family, tmp_path):
         data = copy.deepcopy({**CONFIGS[family], "eos_token_id": [1, 2], "rope_scaling": None, "deep": {"x": [1]}})
         mutate_tree(data, rng)
         for name in ("config.json", "generation_config.json"):
-            (tmp_path / name).write_text(json.dumps(rng.choice(HOSTILE) if rng.random() < 0.02 else data))
+            put(tmp_path / name, json.dumps(rng.choice(HOSTILE) if rng.random() < 0.02 else data).encode())
         for read in (huggingface.read_folder, huggingface.read_stop):
             try:
                 read(tmp_path)
@@ -122,7 +123,7 @@ def test_500_bit_flips_in_a_model_folder(tmp_path):
     for bit in rng.choice(8 * data.size, 500, replace=False):
         flipped = data.copy()
         flipped[bit // 8] ^= 1 << bit % 8
-        flipped.tofile(tmp_path / "model.safetensors")
+        put(tmp_path / "model.safetensors", flipped.tobytes())
         with pytest.raises(safetensors.SafetensorsError) as raised:
             huggingface.read_folder(tmp_path)
         assert str(tmp_path) in str(raised.value) and "\n" not in str(raised.value)

@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from runs import put
 
 from minigpt.interop import safetensors
 from minigpt.interop.safetensors import SafetensorsError, load_file, read_metadata, save_file
@@ -26,7 +27,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
 
 def refusal(path, data):
     """Loads `data` as a file -> the one line with which it is refused."""
-    path.write_bytes(data)
+    put(path, data)
     with pytest.raises(SafetensorsError) as raised:
         load_file(path)
     text = str(raised.value)
@@ -279,7 +280,7 @@ def test_2000_mutated_headers(path):
     """Each is refused in one line or loaded as what its header says: nothing else is raised, no byte is read twice or left over."""
     refused = 0
     for data in mutants(2_000, seed=3):
-        path.write_bytes(data)
+        put(path, data)
         try:
             tensors = load_file(path, widen=False)
         except SafetensorsError as error:

@@ -3,6 +3,7 @@ import json
 import random
 
 import pytest
+from runs import put
 from test_safetensors import mutate_bytes, mutate_tree
 
 from minigpt.text.formats import byte_letters
@@ -190,7 +191,7 @@ def test_400_damaged_files(name, tok, tmp_path):
         data = json.loads(good) if name.endswith("json") and trial % 2 else None
         if data:
             mutate_tree(rng.choice([data, data.get("model", data), {key: data.get(key) for key in ("pre_tokenizer", "added_tokens")}]), rng)
-        (tmp_path / name).write_bytes(json.dumps(data).encode() if data else mutate_bytes(good, rng))
+        put(tmp_path / name, json.dumps(data).encode() if data else mutate_bytes(good, rng))
         try:
             Tokenizer.load(tmp_path)
         except ValueError as error:
