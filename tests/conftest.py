@@ -37,6 +37,14 @@ def kit(tmp_path_factory):
     return make_kit(tmp_path_factory.mktemp("kit"))
 
 
+@pytest.fixture
+def no_curves(monkeypatch):
+    """A run without its picture, which takes longer than its training; those of kit and of test_hostile have theirs."""
+    from minigpt.show import plot
+
+    monkeypatch.setattr(plot, "training_curves", lambda log, path: None)
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.name.startswith(PAGES))  # last: see below
 

@@ -86,6 +86,7 @@ def test_the_whole_run_killed_in_every_stage(tmp_path, capsys):
 
 @every_stage
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.usefixtures("no_curves")
 def test_in_two_parts_it_gives_the_same_bits(stage, workers, kit, tmp_path, monkeypatch):
     """n steps == k, another start, n - k: sha256 of weights, moments and log, whoever worked in the first part."""
     with monkeypatch.context() as patch:
@@ -104,6 +105,7 @@ MOMENTS = [("minigpt.train.pretrain.read_text", 1, None), ("minigpt.train.checkp
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("target, call, step", MOMENTS, ids=[f"{target.split('.')[-1]}-{call}" for target, call, _ in MOMENTS])
+@pytest.mark.usefixtures("no_curves")
 def test_a_signal_at_any_moment(number, target, call, step, kit, tmp_path, monkeypatch, capsys):
     """While data are read, in a step, while it evaluates or saves, and after the last step: nothing is lost, nothing is left over."""
     with monkeypatch.context() as patch:
