@@ -92,16 +92,35 @@ hints = ["why?", "x + x", "do it"]
 '''
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A lessons folder with one small lesson, 77."""
-    lesson = tmp_path / "lessons" / "77_doubling"
+def make_lesson(parent):
+    """A lessons folder with one small lesson, 77. -> the lesson's folder"""
+    lesson = parent / "lessons" / "77_doubling"
     lesson.mkdir(parents=True)
     for name, text in {"lesson.py": LESSON, "exercises.py": STUBS, "test_exercises.py": TESTS,
                        "hints.toml": "[1]\n" + ROW.format("double", 2) + "[2]\n" + ROW.format("add", 3),
                        "expected.json": json.dumps({"metrics": {"twice 21 is": [41, 43]}})}.items():
         (lesson / name).write_text(text, encoding="utf-8")
     return lesson
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_lesson(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def woven_once(tmp_path_factory):
+    """A lesson like that of `folder`, woven; nobody may change it."""
+    lesson = make_lesson(tmp_path_factory.mktemp("woven"))
+    woven(lesson)
+    return lesson
+
+
+@pytest.fixture
+def fresh(folder, woven_once):
+    """`folder` with its page and figures, as `woven` leaves it."""
+    shutil.copytree(woven_once, folder, dirs_exist_ok=True)
+    return folder
 
 
 def woven(folder):
@@ -201,8 +220,8 @@ def test_a_fresh_page_passes_and_weaving_twice_gives_the_same_figure(folder):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_changing_any_one_digit_of_a_page_is_found(folder, seed):
-    lesson, page = woven(folder)
+def test_changing_any_one_digit_of_a_page_is_found(fresh, seed):
+    lesson, page = read_lesson(fresh / "lesson.py"), fresh / "README.md"
     text = page.read_text(encoding="utf-8")
     where = random.Random(seed).choice([i for i, letter in enumerate(text) if letter.isdigit()])
     page.write_text(text[:where] + str((int(text[where]) + 1) % 10) + text[where + 1:], encoding="utf-8")
@@ -216,14 +235,13 @@ def test_changing_any_one_digit_of_a_page_is_found(folder, seed):
     ("figures\" / \"line", "figures\" / \"lines", "no cell draws it"),
     ("print(\"twice 21 is\", double(21))", "print(\"twice 21 is\", double(25))", "is 50, expected 41 to 43"),
 ])
-def test_a_changed_lesson_makes_its_page_stale(folder, old, new, message):
-    woven(folder)
-    change(folder / "lesson.py", old, new)
-    assert any(message in complaint for complaint in check(read_lesson(folder / "lesson.py")))
+def test_a_changed_lesson_makes_its_page_stale(fresh, old, new, message):
+    change(fresh / "lesson.py", old, new)
+    assert any(message in complaint for complaint in check(read_lesson(fresh / "lesson.py")))
 
 
-def test_a_changed_line_of_included_code_makes_the_page_stale(folder, monkeypatch):
-    lesson, _ = woven(folder)
+def test_a_changed_line_of_included_code_makes_the_page_stale(fresh, monkeypatch):
+    lesson = read_lesson(fresh / "lesson.py")
     source, file = source_of("minigpt.nn.ops", "softmax_backward")
     changed = source.replace("p = cache", "p = cache  # now")
     assert changed != source
