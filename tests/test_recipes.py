@@ -61,6 +61,19 @@ def test_a_recipe_trains_saves_and_decodes(name, tmp_path):
     assert len(logs) == 2, "the recipe changed nothing"
 
 
+def test_the_new_rows_of_gradcheck_are_right():
+    """Only models made of new parts, the three recipes together; each by its own command, among all the others, is a slow test."""
+    out = run("-c", """
+import kernel, norm, position
+from minigpt.__main__ import main
+from minigpt.commands import stages
+stages.NORMS, stages.MLPS, stages.POSITIONS = ["half-rms"], ["gelu", "relu2"], ["half-rope", "alibi"]
+assert [main(["gradcheck", "--backend", backend]) for backend in ("numpy", "fast")] == [0, 0]
+""")
+    assert out.count("half-rms") == 16 and out.count("half-rope") == out.count("relu2") == 8 and out.count("8 models") == out.count("passed\n") == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["norm.py"], ["position.py"], ["kernel.py"], ["kernel.py", "--backend", "fast"]], ids=" ".join)
 def test_gradcheck_finds_the_new_rows_right(arguments):
     name, *flags = arguments
