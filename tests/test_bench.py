@@ -1,4 +1,5 @@
 """The benchmark's own arithmetic and that every section runs, at the smallest shapes. No time is asserted."""
+import functools
 import json
 
 import numpy as np
@@ -21,11 +22,14 @@ def test_machine_names_what_figures_depend_on():
     assert {"processor", "cores", "BLAS", "numpy", "numba", "Python"} <= set(found) and all(found.values())
 
 
-@pytest.mark.parametrize("name", sorted(set(operations.cases())))
-def test_every_case_runs_forward_and_backward_on_both_backends(name):
-    inputs = operations.cases()[name]
+CASES = operations.cases()
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_case_runs_forward_and_backward_on_both_backends(name, monkeypatch):
+    monkeypatch.setattr(operations, "quartiles", functools.partial(measure.quartiles, least=1e-4))
     for backend in ("numpy", "fast"):
-        assert min(operations._forward_and_backward(operations.get_ops(backend), name, inputs, repeats=2)) > 0.0
+        assert min(operations._forward_and_backward(operations.get_ops(backend), name, CASES[name], repeats=2)) > 0.0
 
 
 def test_every_rung_of_the_ladder_multiplies():
@@ -51,7 +55,7 @@ def test_characters_and_the_recipe_learn(tmp_path, monkeypatch):
     path.write_text("to be or not to be, that is the question. " * 60, encoding="utf-8")
     train, validation, V = recipe.characters(path)
     assert len(train) == 60 * 42 * 9 // 10 and len(train) + len(validation) == 60 * 42 and V == len(set("to be or not to be, that is the question. "))
-    found = recipe.run(path, tokens=30 * recipe.T * recipe.B)
+    found = recipe.run(path, tokens=20 * recipe.T * recipe.B)
     assert found["loss"] < 0.8 * np.log(V) and found["seconds"] > 0.0
 
 
