@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from minigpt.bench import measure, operations, steps
+from minigpt.bench import measure, operations, recipe, steps
 from minigpt.files import write_json
 from minigpt.show.progress import table
 from minigpt.show.readme import markdown_table, update_section
@@ -28,7 +28,7 @@ def add_bench_arguments(parser):
     parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes, and transformers' generate; both must be installed")
     parser.add_argument("--python", default=sys.executable, help="with --against: the Python that has PyTorch (default: this one)")
     parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
-    parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss")
+    parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss; with --against also by a recipe of our own in PyTorch's time")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     parser.add_argument("--readme", nargs="?", const="", metavar="PROCESSOR", help="write the tables of steps, products and decoding into README.md, those of another processor into places marked with its name")
 
@@ -127,9 +127,22 @@ def _text(arguments):
         if arguments.against:
             theirs.append(_child(arguments.python, [str(RIVAL), "text", arguments.text]))
             print("PyTorch: {seconds:.1f} s, validation loss {loss:.4f}".format(**theirs[-1]), flush=True)
+    found = {"ours": ours, "torch": theirs}
     if theirs:
-        print(f"wall time, ours / PyTorch: {statistics.median(a['seconds'] / b['seconds'] for a, b in zip(ours, theirs)):.2f}")
-    return {"ours": ours, "torch": theirs}
+        ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(ours, theirs))
+        print(f"wall time, ours / PyTorch: {ratio:.2f}", flush=True)
+        found["own"] = _own_recipe(arguments.text, statistics.median(b["seconds"] for b in theirs))
+        print("our own recipe in PyTorch's time: {seconds:.1f} s, validation loss {loss:.4f}".format(**found["own"]))
+    return found
+
+
+def _own_recipe(path, seconds):
+    """Our own recipe with as many steps as fit into `seconds`, by the pace of a tenth of them."""
+    def trained(tokens):
+        return _child(sys.executable, ["-m", "minigpt.bench.child", "text", path, json.dumps({**recipe.OWN, "tokens": tokens})])
+
+    few = recipe.CONFIG.tokens // 10
+    return trained(int(0.97 * seconds / trained(few)["seconds"] * few))
 
 
 def _in_turn(arguments, what, name, *others):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minigpt.commands import expected
 from minigpt.commands.stages import finish, tune_on_world, world_tokenizer
-from minigpt.config import PRESETS, PRETRAIN, SFT
+from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
 from minigpt.files import make_folder, read_json, write_json
 from minigpt.model import GPT, InstructGPT
@@ -26,6 +26,7 @@ SHOWN = 2  # sample answers per kind of task
 def add_run_arguments(parser):
     """Flags of `run`."""
     parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro, 1 M parameters)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/main", help="where everything goes (default runs/main); an unfinished run there is resumed")
     parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, for longer runs")
     parser.add_argument("--pretrain-tokens", type=int, default=PRETRAIN.tokens, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}; GPT-3: 300 G)")
@@ -44,7 +45,8 @@ def run_run(arguments):
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
-    recipe = {"world": arguments.world, "preset": arguments.preset, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
+    shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
+    recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
     if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
         return _finish(read_json(folder / REPORT), recipe, arguments)
@@ -62,7 +64,7 @@ def run_run(arguments):
         return result
 
     tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", vocab_size, arguments.seed))
-    base = step(2, "pretraining", lambda: make_base(world, tok, PRESETS[arguments.preset], pretraining, folder / "base", bands.get("pretraining")))
+    base = step(2, "pretraining", lambda: make_base(world, tok, shape, pretraining, folder / "base", bands.get("pretraining")))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
