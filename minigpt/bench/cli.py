@@ -1,4 +1,5 @@
 """python -m minigpt bench: which measurements, beside whom, and how they are shown."""
+import functools
 import itertools
 import json
 import os
@@ -86,7 +87,7 @@ def _products(arguments):
     rows = []
     for shape in arguments.shapes:
         settings = {"own": {"matmul": "numba"}, "blas": {"matmul": "blas"}, "alone": {"workers": 1}, "all": {}}
-        found = {name: statistics.median(_child(sys.executable, ["-m", "minigpt.bench.child", "step", shape, json.dumps(options)])["samples"])
+        found = {name: statistics.median(_ours("step", shape, json.dumps(options))["samples"])
                  for name, options in settings.items()}
         rows.append([shape, *(f"{1000 * found[name]:.4g}" for name in ("own", "blas", "alone", "all")), f"{found['alone'] / found['all']:.2f}"])
     header = ["shape", 'matmul="numba"', 'matmul="blas"', "default, one worker", "default, all", "one / all"]
@@ -122,7 +123,7 @@ def _text(arguments):
     """nanoGPT's recipe, ours and PyTorch's in turn."""
     ours, theirs = [], []
     for _ in range(arguments.pairs if arguments.against else 1):
-        ours.append(_child(sys.executable, ["-m", "minigpt.bench.child", "text", arguments.text]))
+        ours.append(_ours("text", arguments.text))
         print("ours:    {seconds:.1f} s, validation loss {loss:.4f} nats per character".format(**ours[-1]), flush=True)
         if arguments.against:
             theirs.append(_child(arguments.python, [str(RIVAL), "text", arguments.text]))
@@ -139,7 +140,7 @@ def _text(arguments):
 def _own_recipe(path, seconds):
     """Our own recipe with as many steps as fit into `seconds`, by the pace of a tenth of them."""
     def trained(tokens):
-        return _child(sys.executable, ["-m", "minigpt.bench.child", "text", path, json.dumps({**recipe.OWN, "tokens": tokens})])
+        return _ours("text", path, json.dumps({**recipe.OWN, "tokens": tokens}))
 
     few = recipe.CONFIG.tokens // 10
     return trained(int(0.97 * seconds / trained(few)["seconds"] * few))
@@ -150,17 +151,22 @@ def _in_turn(arguments, what, name, *others):
     from this process. -> a list for each"""
     if not arguments.against:
         return [steps.training_steps(name) if what == "step" else steps.decoding(name), *([] for _ in (what, *others))]
-    children = [(sys.executable, ["-m", "minigpt.bench.child", what]), *((arguments.python, [str(RIVAL), rival]) for rival in (what, *others))]
-    found = [[] for _ in children]
+    turns = [lambda: _ours(what, name), *(functools.partial(_child, arguments.python, [str(RIVAL), rival, name]) for rival in (what, *others))]
+    found = [[] for _ in turns]
     for _ in range(arguments.pairs):
-        for samples, (python, argv) in zip(found, children):
-            samples.append(statistics.median(_child(python, [*argv, name])["samples"]))
+        for samples, measured in zip(found, turns):
+            samples.append(statistics.median(measured()["samples"]))
     return found
 
 
 def _ratio(first, second):
     """Median of the ratios pair by pair: it holds when the machine's speed drifts."""
     return statistics.median(a / b for a, b in zip(first, second))
+
+
+def _ours(*argv):
+    """A measurement of bench.child, in a process of its own -> its JSON"""
+    return _child(sys.executable, ["-m", "minigpt.bench.child", *argv])
 
 
 def _child(python, argv):

@@ -14,6 +14,7 @@ from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
 from minigpt.show.progress import table
+from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, pretrain, sft
@@ -36,7 +37,8 @@ def world_tokenizer(world, vocab_size=2048, seed=0):
     world = dataclasses.replace(world, invented=0.0)
     documents = list(itertools.islice(pretraining_documents(world, seed), TOKENIZER_DOCUMENTS))
     messages = [" " + m["content"] for c in sft.world_conversations(world, TOKENIZER_DOCUMENTS, seed) for m in c]
-    characters = "".join(sorted({c for document in documents for c in document if "\u4e00" <= c <= "\u9fff"}))
+    classes = character_classes("han")
+    characters = "".join(sorted(c for c in set().union(*documents) if classes[ord(c)] == HAN))
     return Tokenizer.train([*documents, *messages, characters * CHARACTER_COUNT], vocab_size, SPECIAL_TOKENS, split="han")
 
 

@@ -36,7 +36,7 @@ def invent_name(rng, split, shapes, avoid):
         if split_of("name", name, percent=10) != split:  # first: it turns most names of evaluation away
             continue
         if name not in avoid["words"] and not any(group in name for group in avoid["groups"]):
-            kind = "trained shape" if shape in TRAINED_SHAPES else "unseen shape"
+            kind = "unseen shape" if shape in UNSEEN_SHAPES else "trained shape"
             # in Chinese text an invented name stays as it is, with spaces around it
             return {"en": name.capitalize(), "zh": f" {name.capitalize()} ", "shape": kind, **rng.choice((_FEMALE, _MALE))}
 
