@@ -169,6 +169,15 @@ def test_allowed_ids_and_callbacks():
         assert [token for r, token in heard if r == number] == row.ids
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("backend", ["numpy", "fast"])
+def test_damaged_weights_write_nothing(backend, temperature):
+    model = Transformer(CONFIG, backend=backend)
+    model.params["wte.weight"][7] = np.nan
+    with pytest.raises(ValueError, match="damaged"):
+        generate(model, [[1, 2]], dataclasses.replace(GREEDY, temperature=temperature))
+
+
 def test_nothing_to_do_and_too_much():
     model = model_of()
     assert generate(model, [], GREEDY) == []

@@ -200,7 +200,7 @@ class Transformer:
         T, limit, V = before + ids.shape[1], self.config.block_size, self.config.vocab_size
         if T > limit:
             raise ValueError(f"{T} tokens do not fit the context of {limit}; shorten the text or crop it to its last {limit} tokens")
-        low, high = int(ids.min()), int(ids.max())
+        low, high = (ids.item(),) * 2 if ids.size == 1 else (int(ids.min()), int(ids.max()))  # decoding: one id, and no time to lose
         if low < 0 or high >= V:
             raise ValueError(f"id {low if low < 0 else high} is outside the vocabulary of {V}; was the text encoded by another tokenizer?")
         return np.ascontiguousarray(ids, np.int32)

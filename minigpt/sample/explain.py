@@ -1,7 +1,6 @@
 """P(w_1..w_T | instruction) = prod P(w_t | w_<t, instruction), made visible: the formula of the whole project as a table."""
 import numpy as np
 
-from minigpt.sample.generate import log_softmax
 from minigpt.show.progress import table
 
 
@@ -14,8 +13,15 @@ def continuation_logprobs(model, prompt, continuation):
         raise ValueError(f"id {outside[0]} is outside the vocabulary of {model.config.vocab_size}")
     ids = np.array([[*prompt, *continuation]])
     logits, _ = model.forward(ids[:, :-1])  # (1, n + T - 1, V)
-    rows = log_softmax(logits[0, len(prompt) - 1 :])  # (T, V)
+    rows = _log_softmax(logits[0, len(prompt) - 1 :])  # (T, V)
     return rows[np.arange(len(continuation)), continuation]
+
+
+def _log_softmax(logits):
+    """log softmax along the last axis in float64. (..., V) -> (..., V)"""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def explain(assistant, generation, others):

@@ -1,4 +1,5 @@
 """Generation: read the prompts once into a key/value cache, then one token per row and step."""
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,31 +47,34 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
         return results
     longest = max(map(len, prompts))
     steps = min(config.max_new_tokens, limit - min(map(len, prompts)) + 1)
-    rows = np.arange(len(prompts))  # rows still being written, in the order of the cache
+    rows = list(range(len(prompts)))  # rows still being written, in the order of the cache
     pad = np.array([longest - len(p) for p in prompts])
     ids = np.stack([np.concatenate([np.zeros(n, np.int64), p]) for n, p in zip(pad, prompts)])  # (B, longest), left-padded
     streams = [np.random.default_rng(None if config.seed is None else [config.seed, row]) for row in rows]
     kv = model.new_cache(len(prompts), min(limit, longest + steps), pad)
     logits = model.step(ids, kv)  # (B, V)
     for _ in range(steps):
-        chosen = _choose(logits, rows, prompts, results, config, allowed, streams)
+        chosen = _choose(logits, rows, prompts, results, config, allowed, streams)  # (B,)
+        nll, _ = model.ops.cross_entropy_forward(logits, chosen)  # (B,), - log P of the chosen tokens
         going = []
-        for place, (row, token, logp) in enumerate(zip(rows, chosen, log_softmax(logits)[np.arange(len(rows)), chosen])):
+        for place, (row, token, loss) in enumerate(zip(rows, chosen.tolist(), nll.tolist())):
+            if not math.isfinite(loss):
+                raise ValueError(sampling.DAMAGED)
             result = results[row]
-            result.logprobs.append(float(logp))
+            result.logprobs.append(-loss)
             if token in stop:
-                result.stopped = [int(token)]
+                result.stopped = [token]
                 continue
-            result.ids.append(int(token))
+            result.ids.append(token)
             if on_token:
-                on_token(int(row), int(token))
+                on_token(row, token)
             result.complete = ends is not None and ends(result.ids)
             if not result.complete and len(result.ids) < config.max_new_tokens and len(prompts[row]) + len(result.ids) < limit:
                 going.append(place)
         if not going:
             break
         if len(going) < len(rows):
-            rows, chosen = rows[going], chosen[going]
+            rows, chosen = [rows[place] for place in going], chosen[going]
             kv.keys, kv.values, kv.pad = kv.keys[:, going], kv.values[:, going], kv.pad[going]
         _make_room(kv, model.config.block_size)
         logits = model.step(chosen[:, None], kv)  # (B, V)
@@ -79,8 +83,8 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
 
 def _make_room(kv, limit):
     """Drop columns of the cache that are padding in every row, once it is full: rows of other lengths still have room."""
-    least = int(kv.pad.min())
-    if kv.length + 1 > limit and least:
+    least = int(kv.pad.min()) if kv.length + 1 > limit else 0
+    if least:
         kv.keys, kv.values = (np.roll(a, -least, axis=2) for a in (kv.keys, kv.values))
         kv.pad, kv.length = kv.pad - least, kv.length - least
 
@@ -88,6 +92,8 @@ def _make_room(kv, limit):
 def _choose(logits, rows, prompts, results, config, allowed, streams):
     """The next id of each row. logits (B, V) -> (B,)"""
     seen = [np.concatenate([prompts[r], results[r].ids]) for r in rows] if config.repetition_penalty != 1.0 else None
+    if config.temperature == 0.0 and seen is None and allowed is None:
+        return logits.argmax(axis=1)  # the likeliest token needs no distribution
     if allowed is None:
         p = sampling.distribution(logits, config, seen)  # (B, V)
     else:
@@ -96,10 +102,3 @@ def _choose(logits, rows, prompts, results, config, allowed, streams):
     if config.temperature == 0.0:
         return p.argmax(axis=1)
     return sampling.draw(p, np.array([streams[r].random() for r in rows]))
-
-
-def log_softmax(logits):
-    """log softmax along the last axis in float64. (..., V) -> (..., V)"""
-    z = logits.astype(np.float64)
-    z -= z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))

@@ -3,6 +3,8 @@ import math
 
 import numpy as np
 
+DAMAGED = "the logits hold NaN or infinity; the weights are damaged or training diverged: load an earlier checkpoint"
+
 
 def check(config):
     """Refuse settings that mean nothing, with the value and the limit. config: SampleConfig."""
@@ -31,7 +33,7 @@ def distribution(logits, config, seen=None, allowed=None):
     """
     z = np.asarray(logits, np.float64)
     if not np.isfinite(z.max(axis=1)).all():
-        raise ValueError("the logits hold NaN or infinity; the weights are damaged or training diverged: load an earlier checkpoint")
+        raise ValueError(DAMAGED)
     if config.repetition_penalty != 1.0 and seen is not None:
         z = penalise(z, seen, config.repetition_penalty)
     if allowed is not None:
