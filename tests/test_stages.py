@@ -87,6 +87,17 @@ def test_conversations_of_the_world_end_with_an_answer():
     assert found != sft.world_conversations(load_world(), 60, seed=2)
 
 
+def test_tuning_on_some_families_only(kit, tmp_path, capsys):
+    """The single-task model that the model of all tasks is compared with; the order of the names decides nothing."""
+    def shown(*families):
+        flags = ["--families", *families] if families else []
+        assert main(["sft", "--model", str(kit / "base"), "--show", "6", *flags]) == 0
+        return capsys.readouterr().out
+
+    assert shown(*reversed(FAMILIES), "chat") == shown() != shown("chat")
+    refused(capsys, command(kit, "sft", tmp_path / "a", "--families", "chat"), "--families", "--instructions")
+
+
 def test_conversations_are_read_from_lines(tmp_path):
     path = _write(tmp_path, json.dumps({"messages": CHAT}, ensure_ascii=False) + "\n\n" + json.dumps({"messages": CHAT}) + "\n")
     assert sft.read_conversations(path) == [CHAT, CHAT]

@@ -18,7 +18,7 @@ from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, pretrain, sft
-from minigpt.world import load_world, pretraining_documents
+from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
@@ -113,6 +113,7 @@ def add_sft_arguments(parser):
     parser.add_argument("--model", metavar="FOLDER", default="runs/pretrain", help="the base model (default runs/pretrain)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
     parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, metavar="NAME", help=f"only these task families of the world: {', '.join(FAMILIES)} (default all)")
     parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
     parser.add_argument("--dev", type=int, metavar="N", default=20, help="ask N dev prompts per family every --eval-every steps and keep the model that does best (default 20; 0: keep the last); only for the world's instructions")
     parser.add_argument("--show", type=int, metavar="N", default=0, help="instead: print N conversations token by token, in colour what the model learns to write")
@@ -126,17 +127,25 @@ def run_sft(arguments):
     for name, value in (("--dev", arguments.dev), ("--show", arguments.show)):
         if value < 0:
             raise ValueError(f"{name} is {value}; it must be 0 or more")
+    if arguments.instructions and arguments.families:
+        raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
     conversations = sft.read_conversations(arguments.instructions) if arguments.instructions else None
     if arguments.show:
         tok = Tokenizer.load(base)
-        for messages in (conversations or sft.world_conversations(load_world(), 10 * arguments.show, config.seed))[: arguments.show]:
+        for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok) + "\n")
         return
     folder = make_folder(arguments.out)
     model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
-    world = load_world() if conversations is None or config.replay and not arguments.text else None
+    world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)
+
+
+def _world(arguments):
+    """The world, with the task families that were asked for."""
+    world = load_world()
+    return dataclasses.replace(world, families=tuple(name for name in world.families if name in (arguments.families or world.families)))
 
 
 def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0, expected=None):
