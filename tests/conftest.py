@@ -1,4 +1,5 @@
 """What holds for every test, nothing reaches for the network, and what many of them start from."""
+import itertools
 import os
 import socket
 import subprocess
@@ -35,6 +36,22 @@ def no_network():
 def kit(tmp_path_factory):
     """The folder of runs.make_kit; nobody may change it."""
     return make_kit(tmp_path_factory.mktemp("kit"))
+
+
+@pytest.fixture(scope="session")
+def world():
+    """The bundled world; what it caches changes nothing (test_world)."""
+    from minigpt.world import load_world
+
+    return load_world()
+
+
+@pytest.fixture(scope="session")
+def documents(world):
+    """About 2 MB of pretraining text."""
+    from minigpt.world import pretraining_documents
+
+    return list(itertools.islice(pretraining_documents(world, 21), 10_000))
 
 
 @pytest.fixture

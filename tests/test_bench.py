@@ -26,10 +26,10 @@ CASES = operations.cases()
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_every_case_runs_forward_and_backward_on_both_backends(name, monkeypatch):
+@pytest.mark.parametrize("backend", ["fast", pytest.param("numpy", marks=pytest.mark.slow)])
+def test_every_case_runs_forward_and_backward(backend, name, monkeypatch):
     monkeypatch.setattr(operations, "quartiles", functools.partial(measure.quartiles, least=1e-4))
-    for backend in ("numpy", "fast"):
-        assert min(operations._forward_and_backward(operations.get_ops(backend), name, CASES[name], repeats=2)) > 0.0
+    assert min(operations._forward_and_backward(operations.get_ops(backend), name, CASES[name], repeats=2)) > 0.0
 
 
 def test_every_rung_of_the_ladder_multiplies():
@@ -50,6 +50,7 @@ def test_steps_and_decoding_give_samples(monkeypatch):
         assert len(samples) == 2 and min(samples) > 0.0
 
 
+@pytest.mark.slow
 def test_characters_and_the_recipe_learn(tmp_path, monkeypatch):
     path = tmp_path / "text.txt"
     path.write_text("to be or not to be, that is the question. " * 60, encoding="utf-8")

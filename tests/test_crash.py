@@ -85,7 +85,7 @@ def test_the_whole_run_killed_in_every_stage(tmp_path, capsys):
 
 
 @every_stage
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("no_curves")
 def test_in_two_parts_it_gives_the_same_bits(stage, workers, kit, tmp_path, monkeypatch):
     """n steps == k, another start, n - k: sha256 of weights, moments and log, whoever worked in the first part."""
@@ -103,7 +103,7 @@ MOMENTS = [("minigpt.train.pretrain.read_text", 1, None), ("minigpt.train.checkp
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("target, call, step", MOMENTS, ids=[f"{target.split('.')[-1]}-{call}" for target, call, _ in MOMENTS])
 @pytest.mark.usefixtures("no_curves")
 def test_a_signal_at_any_moment(number, target, call, step, kit, tmp_path, monkeypatch, capsys):

@@ -229,7 +229,7 @@ def test_left_padded_rows_decode_as_if_alone(backend, position, pieces):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [pytest.param(name, marks=pytest.mark.slow if name == "mini" else ()) for name in PRESETS])
 def test_initial_loss_is_that_of_a_guess(preset, architecture):
     config = dataclasses.replace(PRESETS[preset], **ARCHITECTURES[architecture])
     model = Transformer(config, backend="numpy")

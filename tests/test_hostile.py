@@ -111,6 +111,7 @@ def test_paths_of_inputs_that_are_wrong_are_refused(kit, tmp_path, capsys):
         refused(capsys, command(kit, "sft", tmp_path / "out", flag, path), path, words)
 
 
+@pytest.mark.slow
 def test_marks_and_line_ends_of_other_systems_change_nothing(kit, tmp_path):
     """A byte-order mark and CRLF leave weights and log as they are; NUL and U+2028 are characters like any other."""
     (tmp_path / "plain.txt").write_bytes(TEXT.replace("书。 ", "书。\n").encode())
@@ -172,7 +173,7 @@ print(cache_folder(), arrays[0][0] < 1.0)
 
 
 @posix
-@pytest.mark.parametrize("writable", ["temporary", "nowhere"])
+@pytest.mark.parametrize("writable", ["nowhere", pytest.param("temporary", marks=pytest.mark.slow)])
 def test_kernels_work_where_no_cache_can_be_written(writable, tmp_path):
     """No home, a cache folder that cannot exist, then not even a temporary folder: compiled for this process only."""
     env = {"PYTHONPATH": HOME["PYTHONPATH"], "XDG_CACHE_HOME": "/dev/null/cache", "TMPDIR": str(tmp_path)}

@@ -36,7 +36,7 @@ def agree(fast, slow, tolerance, pad=0, prompt=3):
     np.testing.assert_allclose(caches[0].values, caches[1].values, rtol=0, atol=tolerance * np.abs(caches[1].values).max())
 
 
-@pytest.mark.parametrize("pad", [0, 2])
+@pytest.mark.parametrize("pad", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_every_option_in_float64(pad):
     for options in OPTIONS:
         agree(*pair("float64", *options), 1e-12, pad)
@@ -49,6 +49,7 @@ def test_whole_vectors_of_keys_and_float32(position):
     agree(*pair("float64", position=position, n_embd=128, block_size=70), 1e-12, pad=1, prompt=2)
 
 
+@pytest.mark.slow
 def test_two_threads_share_a_large_model(monkeypatch):
     monkeypatch.setattr(decode, "LARGE", 0)
     for mlp in ("gelu", "swiglu"):

@@ -269,13 +269,14 @@ def test_stubs_earn_nothing(folder):
 
 
 @each_lesson
-@pytest.mark.parametrize("seed", [0, 1000])
+@pytest.mark.parametrize("seed", [0, pytest.param(1000, marks=pytest.mark.slow)])
 def test_solutions_earn_everything(folder, seed):
     failed = [item.report for item in grade(folder, folder / "solutions.py", seed) if item.status != "passed"]
     assert failed == []
 
 
-@pytest.mark.parametrize("number, old, new", [(number, *pair) for number, pairs in WRONG.items() for pair in pairs])
+@pytest.mark.parametrize("number, old, new", [pytest.param(number, *pair, marks=pytest.mark.slow if place else ())
+                                              for number, pairs in WRONG.items() for place, pair in enumerate(pairs)])
 def test_a_wrong_answer_is_rejected_with_a_report(number, old, new, tmp_path):
     folder = FOLDERS[number[:2]]
     source = (folder / "solutions.py").read_text(encoding="utf-8")

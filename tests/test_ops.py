@@ -94,7 +94,7 @@ def test_float32_stays_float32_everywhere(case):
         assert found and {array.dtype for array in found} == {np.dtype(dtype)}
 
 
-@every_case
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if "several" in case.option else (), id=case.name) for case in CASES])
 def test_large_inputs_do_not_overflow(case):
     """Logits in the hundreds happen; exp must not see them. Weights and shared inputs stay as they are."""
     arguments = case.arguments(np.float32)

@@ -61,6 +61,7 @@ def test_a_recipe_trains_saves_and_decodes(name, tmp_path):
     assert len(logs) == 2, "the recipe changed nothing"
 
 
+@pytest.mark.slow
 def test_the_new_rows_of_gradcheck_are_right():
     """Only models made of new parts, the three recipes together; each by its own command, among all the others, is a slow test."""
     out = run("-c", """

@@ -43,6 +43,7 @@ def whole_step(folder):
     return step
 
 
+@pytest.mark.slow
 @posix
 def test_10_kills_while_saving_leave_a_whole_model(tmp_path):
     rng, steps = random.Random(5), []

@@ -49,6 +49,7 @@ def test_every_cut_in_two(tok, eager):
         assert list(tok.encode_iterable([text[:i], text[i:]], allowed_special="all")) == ids
 
 
+@pytest.mark.slow
 def test_long_chunks_and_long_runs(tok):
     rng = random.Random(2)
     text = random_text(rng, 20_000) + "a" * 100_000 + "  \n" * 30_000

@@ -52,7 +52,7 @@ def interrupt_at(step, number=signal.SIGINT):
 
 
 @every_stage
-@pytest.mark.parametrize("backend", ["numpy", "fast"])
+@pytest.mark.parametrize("backend", ["fast", pytest.param("numpy", marks=pytest.mark.slow)])
 def test_the_number_of_workers_does_not_change_a_bit(stage, backend):
     results = []
     for workers in (1, 2, 3, 4):
@@ -119,7 +119,7 @@ def train_stage(stage, model, config, folder):
 
 
 @every_stage
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("optimizer", ["muon", pytest.param("adamw", marks=pytest.mark.slow)])
 def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path, monkeypatch):
     """Ctrl-C in the third and in the seventh step, with one worker and with two."""
     config = dataclasses.replace(CONFIG, optimizer=optimizer)

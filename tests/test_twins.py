@@ -121,6 +121,7 @@ def test_nan_and_infinity_pass_through_attention(case, name, dtype, bad):
         assert np.isnan(out[b, t, 0]).any() and np.isnan(grads["q"][b, t, 0]).all()
 
 
+@pytest.mark.slow
 def test_kernels_also_run_as_plain_python():
     """With NUMBA_DISABLE_JIT=1 a reader can step through them in a debugger."""
     nodes = [f"{__file__}::test_twin_agrees_with_the_definition[float32-{name}]"

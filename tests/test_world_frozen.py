@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from minigpt.files import data_folder
-from minigpt.world import FAMILIES, load_world, verify
+from minigpt.world import FAMILIES, verify
 from minigpt.world.build import SAMPLES, build, jsonl
 from minigpt.world.handwritten import handwritten
 from minigpt.world.write import constraints
@@ -23,11 +23,6 @@ SHA256 = {
 
 def digest(world, split, per_kind):
     return hashlib.sha256(jsonl(world, split, per_kind, seed=0).encode("utf-8")).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def world():
-    return load_world()
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])

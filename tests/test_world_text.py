@@ -1,13 +1,12 @@
 """The world's language: how large and varied it is, and rules that its English and Chinese must keep."""
 
-import itertools
 import random
 import re
 from collections import Counter
 
 import pytest
 
-from minigpt.world import FAMILIES, examples, load_world, pretraining_documents
+from minigpt.world import FAMILIES, examples
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.facts import statements
 from minigpt.world.parallel import sentence_pair
@@ -19,16 +18,6 @@ from minigpt.world.write import split_sentences
 
 FLOORS = {"objects": 120, "animals": 60, "places": 60, "adjectives": 60, "foods": 40, "people": 30, "names": 120, "verbs": 65,
           "activities": 40, "feelings": 15, "weather": 10, "times": 25, "numbers": 18, "materials": 10, "family": 14}
-
-
-@pytest.fixture(scope="module")
-def world():
-    return load_world()
-
-
-@pytest.fixture(scope="module")
-def documents(world):
-    return list(itertools.islice(pretraining_documents(world, 21), 10000))
 
 
 def test_floors_keep_the_world_from_shrinking(world, documents):
@@ -57,6 +46,7 @@ def test_mixture_keeps_its_shares(world, documents):
     assert 0.2 < sum(followed) / len(followed) < 0.45
 
 
+@pytest.mark.slow
 def test_evaluation_is_not_in_the_training_text(world):
     trained = training_ngrams(world, n=8, documents=4000, instructions=4000)
     limits = {("translate", "en-zh"): 0.2, ("translate", "zh-en"): 0.2, ("summarise", "one-paragraph"): 0.3, ("write", "story"): 0.3}
@@ -133,6 +123,7 @@ def test_stories_tell_what_their_questions_ask(world):
         assert "adj" not in story.words or story.words["adj"]["en"] in story.text
 
 
+@pytest.mark.slow
 def test_every_plot_has_held_out_pairs_for_each_evaluation(world):
     rng = random.Random(2)
     for name in world.plots:
