@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: all setup test audit chat lessons bench gradcheck clean
+.PHONY: all full setup test audit chat lessons bench gradcheck clean
 
 all: $(STAMP)
 	$(BIN)/python -m minigpt run
+
+full: $(STAMP)
+	$(BIN)/python -m minigpt run --world full --out runs/full
 
 setup: $(STAMP)
 

@@ -1,4 +1,5 @@
 """The commands as a user meets them: help, one-line refusals, a whole tiny run."""
+import argparse
 import json
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from minigpt.__main__ import COMMANDS, main
-from minigpt.commands import expected
+from minigpt.commands import expected, run
 
 
 def refused(capsys, *argv):
@@ -57,6 +58,17 @@ def test_jsonl_errors_name_the_line(tmp_path, capsys):
         path.write_text(json.dumps(good) + "\n" + bad + "\n", encoding="utf-8")
         error = refused(capsys, "sft", "--model", str(tmp_path), "--instructions", str(path), "--out", str(tmp_path / "o"))
         assert "line 2" in error and reason in error
+
+
+@pytest.mark.parametrize("flags, tokens", [((), (1_800_000, 3_400_000)), (("--world", "full"), (3_500_000, 6_500_000)),
+                                           (("--world", "full", "--sft-tokens", "5000"), (3_500_000, 5000))])
+def test_the_full_world_is_read_for_longer(flags, tokens, tmp_path):
+    parser = argparse.ArgumentParser()
+    run.add_run_arguments(parser)
+    arguments = parser.parse_args([*flags, "-n", "0", "--out", str(tmp_path)])
+    with pytest.raises(ValueError, match="-n is 0"):
+        run.run_run(arguments)
+    assert (arguments.pretrain_tokens, arguments.sft_tokens) == tokens
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
 WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # its part of the tables, its vocabulary
+TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: what six minutes allow
 DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
 
@@ -28,9 +29,9 @@ def add_run_arguments(parser):
     parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro, 1 M parameters)")
     parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/main", help="where everything goes (default runs/main); an unfinished run there is resumed")
-    parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, for longer runs")
-    parser.add_argument("--pretrain-tokens", type=int, default=PRETRAIN.tokens, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}; GPT-3: 300 G)")
-    parser.add_argument("--sft-tokens", type=int, default=SFT.tokens, help=f"tokens of instruction tuning (default {SFT.tokens:,})")
+    parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, twice as long")
+    parser.add_argument("--pretrain-tokens", type=int, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}, of the full world {TOKENS['full'][0]:,}; GPT-3: 300 G)")
+    parser.add_argument("--sft-tokens", type=int, help=f"tokens of instruction tuning (default {SFT.tokens:,}, of the full world {TOKENS['full'][1]:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", action="store_true", help="add this run's losses to data/expected.json, with which later runs compare theirs")
@@ -40,6 +41,9 @@ def add_run_arguments(parser):
 def run_run(arguments):
     """Tokenizer, base model, tuned model, evaluation of both, answers to read. A finished run only prints its report."""
     folder, began = make_folder(arguments.out), time.perf_counter()
+    for name, tokens in zip(("pretrain_tokens", "sft_tokens"), TOKENS.get(arguments.world, (PRETRAIN.tokens, SFT.tokens))):
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, tokens)
     settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
@@ -147,4 +151,4 @@ def show(report, arguments):
     base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
     print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of France?'")
     if arguments.readme:
-        update_section("make", tasks.comparison(report["scores"], markdown_table))
+        update_section("make" if arguments.world == "small" else f"make {arguments.world}", tasks.comparison(report["scores"], markdown_table))
