@@ -71,6 +71,10 @@ def test_the_full_world_is_read_for_longer(flags, tokens, tmp_path):
     assert (arguments.pretrain_tokens, arguments.sft_tokens) == tokens
 
 
+def test_only_the_small_world_goes_into_the_readme(tmp_path, capsys):
+    assert "--world is full" in refused(capsys, "run", "--world", "full", "--readme", "--out", str(tmp_path))
+
+
 @pytest.mark.slow
 def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     recorded = []

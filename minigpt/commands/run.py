@@ -47,6 +47,8 @@ def run_run(arguments):
     settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    if arguments.readme and arguments.world != "small":
+        raise ValueError(f"--readme writes the table of the small world, --world is {arguments.world}; leave one of them out")
     pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
@@ -151,4 +153,4 @@ def show(report, arguments):
     base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
     print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of France?'")
     if arguments.readme:
-        update_section("make" if arguments.world == "small" else f"make {arguments.world}", tasks.comparison(report["scores"], markdown_table))
+        update_section("make", tasks.comparison(report["scores"], markdown_table))
