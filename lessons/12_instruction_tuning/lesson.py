@@ -22,7 +22,7 @@ def go_on(text, count):
     longer = base.model.generate(ids, count, stop=(), temperature=0.0)  # (1, T + count)
     return tok.decode(longer[0, ids.shape[1]:])
 
-for text, count in ((" What is the capital of France?", 12), (" The capital of France is", 2)):
+for text, count in ((" What is the capital of France?", 12), (" The capital of France is", 3)):
     print(f"{text!r} goes on {go_on(text, count)!r}")
 
 # %% [markdown]
