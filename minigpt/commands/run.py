@@ -19,7 +19,7 @@ from minigpt.world import load_world, small_world
 
 REPORT = "report.json"
 WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # its part of the tables, its vocabulary
-TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: what six minutes allow
+TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: twice as many in all
 DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
 
@@ -29,7 +29,7 @@ def add_run_arguments(parser):
     parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro, 1 M parameters)")
     parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/main", help="where everything goes (default runs/main); an unfinished run there is resumed")
-    parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, twice as long")
+    parser.add_argument("--world", choices=WORLDS, default="small", help="small: ten sentence patterns, three plots, sixty facts, four task families (default); full: everything, with twice the tokens")
     parser.add_argument("--pretrain-tokens", type=int, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}, of the full world {TOKENS['full'][0]:,}; GPT-3: 300 G)")
     parser.add_argument("--sft-tokens", type=int, help=f"tokens of instruction tuning (default {SFT.tokens:,}, of the full world {TOKENS['full'][1]:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
