@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, verify
+from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import pair_of
@@ -17,6 +17,7 @@ from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair
 from minigpt.world.splits import pairs_allowed, split_of
 from minigpt.world.stories import tell
+from minigpt.world.tables import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices
 
@@ -53,6 +54,7 @@ def test_weights_of_the_tuning_mix_sum_to_one():
     assert sum(weight for family in FAMILIES.values() for weight in family.kinds.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_same_seed_same_text_in_any_process(world):
     code = ("import hashlib, itertools; from minigpt.world import *; w = load_world(); h = hashlib.sha256();"
             "[h.update(d.encode()) for d in itertools.islice(pretraining_documents(w, 5), 200)];"
@@ -63,6 +65,15 @@ def test_same_seed_same_text_in_any_process(world):
     assert len(digests) == 1
 
 
+def test_training_practises_more_often_what_is_hard(world):
+    for split, shares in (("train", world.practice), ("test", SHARES)):
+        asked = examples(world, "translate", split, 600, seed=4, kind="en-zh"), examples(world, "write", split, 300, seed=4, kind="story")
+        chinese = sum(example.facets["language"] == "zh" for example in asked[0])
+        number = sum(example.wants["number"] is not None for example in asked[1])
+        assert chinese / 600 == pytest.approx(shares["chinese"], abs=0.05) and number / 300 == pytest.approx(shares["number"], abs=0.08), split
+    assert all(world.practice[what] > SHARES[what] for what in SHARES) and small_world(world).practice == SHARES
+
+
 def test_order_of_requests_does_not_matter(world):
     """The cache inside a world holds only what the tables decide."""
     fresh = load_world()
@@ -71,11 +82,13 @@ def test_order_of_requests_does_not_matter(world):
         assert examples(world, family, "dev", 30, seed=2) == examples(fresh, family, "dev", 30, seed=2)
 
 
-def test_other_seed_other_text(world, documents):
-    assert documents[:20] != list(itertools.islice(pretraining_documents(world, 12), 20))
+def test_other_seed_other_text(world):
+    one, other = (list(itertools.islice(pretraining_documents(world, seed), 20)) for seed in (11, 12))
+    assert one != other
     assert examples(world, "chat", "train", 20, seed=1) != examples(world, "chat", "train", 20, seed=2)
 
 
+@pytest.mark.slow
 def test_documents_are_short_and_start_every_word_with_a_space(documents):
     for document in documents:
         assert document.startswith(" ") and not re.search(r"[{}\[\]|]|  ", document), document

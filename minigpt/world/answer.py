@@ -1,8 +1,8 @@
 """Answer: questions about a story, questions that the story does not answer, and facts without any text."""
 
 from minigpt.world import facts
-from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows, user,
-                                  verify_exact)
+from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, is_due, make_facets, phrasing_rows,
+                                  user, verify_exact)
 from minigpt.world.splits import seen_by
 from minigpt.world.stories import ask, ask_unknown, tell
 from minigpt.world.text import choose
@@ -37,10 +37,11 @@ def make_reading(world, rng, split, kind):
     """Draw a story and a question that it answers, or (kind unanswerable) one that it does not. -> Example"""
     story = tell(world, rng, split, paragraphs=rng.choice((1, 1, 1, 2)))
     question, short, full = (ask_unknown(story, rng), UNKNOWN, UNKNOWN) if kind == "unanswerable" else ask(story, rng)
-    form = rng.choice(FORMATS["reading"]) if rng.random() < 0.25 else "plain"
+    form = rng.choice(FORMATS["reading"]) if is_due(world, rng, split, "format") else "plain"
     if not format_fits(form, short):
         form = "plain"
-    wording, phrasing, language = draw_phrasing(world, "answer", rng, split, kind="reading", language=draw_language(rng))
+    language = draw_language(world, rng, split)
+    wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, kind="reading", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language, split)
     right = answers(form, (short,), (full,), short_first=True)
@@ -59,11 +60,12 @@ def make_fact(world, rng, split, kind):
         world.cache["facts", wanted] = [fact for fact in world.facts if fact.split == wanted]
     fact = rng.choice(world.cache["facts", wanted])
     shorts = facts.short_answers(world, fact)
-    form = rng.choice(FORMATS["facts"]) if rng.random() < 0.25 else "plain"
+    form = rng.choice(FORMATS["facts"]) if is_due(world, rng, split, "format") else "plain"
     if not format_fits(form, shorts[0]):
         form = "plain"
     new_form = split != "train" and rng.random() < 0.25
-    wording, phrasing, language = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=draw_language(rng))
+    language = draw_language(world, rng, split)
+    wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     phrasing = "held-out" if new_form else phrasing
     question = facts.question(world, fact, rng, split if new_form else seen_by(split))
@@ -79,4 +81,4 @@ def make(world, rng, split, kind):
     return (make_fact if kind == "facts" else make_reading)(world, rng, split, kind)
 
 
-FAMILY = Family("answer", {"reading": 0.14, "unanswerable": 0.04, "facts": 0.12}, make, verify_exact, hashed=("facts",))
+FAMILY = Family("answer", {"reading": 0.14, "unanswerable": 0.06, "facts": 0.12}, make, verify_exact, hashed=("facts",))

@@ -66,7 +66,7 @@ def conversation(world, rng, split, language, is_told):
 
 def make_memory(world, rng, split, kind):
     """A conversation with a question about something told (kind memory) or not told (kind untold). -> Example"""
-    language = draw_language(rng)
+    language = draw_language(world, rng, split)
     turns, question, answer, asked, known, phrasing = conversation(world, rng, split, language, kind == "memory")
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
     words = {topic + slot: word for topic, drawn in known.items() for slot, word in drawn.items()}
@@ -78,7 +78,7 @@ def make_memory(world, rng, split, kind):
 
 def make_manners(world, rng, split, kind):
     """A greeting, thanks, a question about the assistant itself; half of the time in the middle of a conversation. -> Example"""
-    language = draw_language(rng)
+    language = draw_language(world, rng, split)
     seen = seen_by(split)
     held_out = split if split != "train" and rng.random() < 0.5 else seen
     rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", seen, language=language)
@@ -96,4 +96,4 @@ def make(world, rng, split, kind):
     return (make_manners if kind == "manners" else make_memory)(world, rng, split, kind)
 
 
-FAMILY = Family("chat", {"memory": 0.07, "untold": 0.03, "manners": 0.02}, make, verify_exact, hashed=("memory", "untold", "manners"))
+FAMILY = Family("chat", {"memory": 0.06, "untold": 0.04, "manners": 0.02}, make, verify_exact, hashed=("memory", "untold", "manners"))

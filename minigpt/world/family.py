@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from minigpt.world.splits import seen_by
+from minigpt.world.tables import SHARES
 from minigpt.world.text import choose
 
 TEXTS = ("{story}", "{text}")     # slots of wordings that hold what an instruction is about
@@ -71,9 +72,14 @@ def add_aside(world, rng, split, wording, phrasing, language):
     return aside + glue + wording if part == "before" else wording + glue + aside
 
 
-def draw_language(rng):
-    """An instruction is in Chinese one time in eight."""
-    return "zh" if rng.random() < 0.125 else "en"
+def is_due(world, rng, split, what):
+    """Does an example ask for something that only some do ("chinese", "number", "format")? Training may practise it more often."""
+    return rng.random() < (world.practice if split == "train" else SHARES)[what]
+
+
+def draw_language(world, rng, split):
+    """The language of an instruction. -> zh or en"""
+    return "zh" if is_due(world, rng, split, "chinese") else "en"
 
 
 def make_facets(world, family, cell, words, phrasing, language, **others):

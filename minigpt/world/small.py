@@ -3,6 +3,7 @@
 import dataclasses
 
 from minigpt.world.names import TRAINED_SHAPES
+from minigpt.world.tables import SHARES
 
 PATTERNS = ("has", "has_not", "has_question", "bought", "gave", "went", "will_go", "where", "whose", "felt")
 PLOTS = ("lose", "give", "race")
@@ -24,7 +25,7 @@ def small_world(world):
         world, cache={}, facts=tuple(facts), families=FAMILIES, reports=(),
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS),
-        names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES,
+        names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES, practice=SHARES,
         phrasings={name: tuple(row for row in rows if row.get("split") != "extra") for name, rows in world.phrasings.items()},
         relations={name: dataclasses.replace(relation, asks={**relation.asks, "training": relation.asks["train"]})
                    for name, relation in world.relations.items()},

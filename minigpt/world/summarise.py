@@ -7,10 +7,10 @@ from minigpt.world.stories import tell
 def make(world, rng, split, kind):
     """Draw a story and ask for its gist. -> Example"""
     story = tell(world, rng, split, paragraphs=1 if kind == "one-paragraph" else 2)
-    wording, phrasing, language = draw_phrasing(world, "summarise", rng, split, language=draw_language(rng))
+    wording, phrasing, language = draw_phrasing(world, "summarise", rng, split, language=draw_language(world, rng, split))
     wording = add_aside(world, rng, split, wording, phrasing, language)
     facets = make_facets(world, "summarise", f"{kind}/{language}", story.words, phrasing, language, plot=story.plot.name)
     return Example("summarise", kind, (user(wording.replace("{story}", story.text)),), story.gist, facets)
 
 
-FAMILY = Family("summarise", {"one-paragraph": 0.08, "two-paragraph": 0.06}, make, verify_exact)
+FAMILY = Family("summarise", {"one-paragraph": 0.06, "two-paragraph": 0.05}, make, verify_exact)

@@ -14,6 +14,10 @@ WORD_TABLES = (*THINGS, "places", "people", "family", "subjects", "verbs", "acti
                "numbers", "times", "materials", "positions")
 
 
+# of the evaluated examples: instructions in Chinese, texts of a wanted number of sentences, answers in a wanted format
+SHARES = {"chinese": 0.125, "number": 0.3, "format": 0.25}
+
+
 @dataclass(frozen=True, repr=False)
 class World:
     """Everything the generator draws from. Words are dicts: the columns of their table and what `read_word` adds."""
@@ -33,6 +37,7 @@ class World:
     invented: float = 0.6       # share of the people in training whose names are invented
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
+    practice: dict = field(default_factory=lambda: {"chinese": 0.25, "number": 0.5, "format": 0.4})     # SHARES of training
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 
 

@@ -14,7 +14,8 @@ def make(world, rng, split, kind):
     accept = [""]
     for _, target in sides:
         accept = [(head + GLUE[kind][1] + sentence).strip() for head in accept for sentence in target]
-    wording, phrasing, language = draw_phrasing(world, "translate", rng, split, kind=kind, language=draw_language(rng))
+    language = draw_language(world, rng, split)
+    wording, phrasing, _ = draw_phrasing(world, "translate", rng, split, kind=kind, language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     words = {f"{slot}{i}": word for i, pair in enumerate(pairs) for slot, word in pair.words.items()}
     facets = make_facets(world, "translate", f"{kind}/{language}/{'two' if len(pairs) == 2 else 'one'}", words, phrasing, language,

@@ -3,7 +3,7 @@
 import re
 
 from minigpt.world.draw import candidates
-from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, normal, user
+from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, is_due, make_facets, normal, user
 from minigpt.world.names import draw_name
 from minigpt.world.stories import ENDINGS, first_person, tell
 from minigpt.world.text import all_choices, capital, choose, fill
@@ -63,7 +63,7 @@ def draw_names(world, rng, split):
 
 def request(world, rng, split, kind, names, wants):
     """Word the prompt: what is to be written about whom, then the constraints in any order. -> (prompt, phrasing, language)"""
-    wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(rng))
+    wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(world, rng, split))
     who = names if kind != "diary" else names[:1]     # a diary has one writer
     joined, comma = (" and ", " and ") if language == "en" else (" 和 ", "、")
     values = {"who": joined.join(name["en"] for name in who), "words": comma.join(wants["words"]), "friend": names[-1]["en"]}
@@ -88,7 +88,7 @@ def story_wants(world, form, names, words, ending, number):
 def make(world, rng, split, kind):
     """Write a text first, then the prompt that it answers. -> Example"""
     names, ending = draw_names(world, rng, split), rng.choice(ENDINGS)
-    number = rng.randint(*LENGTHS[kind]) if rng.random() < 0.3 else None
+    number = rng.randint(*LENGTHS[kind]) if is_due(world, rng, split, "number") else None
     text, story = compose(world, rng, split, kind, names, number, ending)
     words = draw_words(rng, text, story.words) if rng.random() < 0.7 else ()
     wants = story_wants(world, kind, [name["en"] for name in names], words, ending if rng.random() < 0.7 else None, number)
@@ -146,4 +146,4 @@ def verify(example, output):
     return all(constraints(example, output).values())
 
 
-FAMILY = Family("write", {"story": 0.06, "diary": 0.04, "news": 0.04}, make, verify)
+FAMILY = Family("write", {"story": 0.06, "diary": 0.05, "news": 0.05}, make, verify)
