@@ -112,6 +112,8 @@ CASES = (
 )
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_small_case_quickly = pytest.mark.parametrize(  # several tiles are a matter of the kernels, and slow in plain loops
+    "case", [pytest.param(case, marks=pytest.mark.slow if "several_tiles" in case.name else ()) for case in CASES], ids=lambda case: case.name)
 
 
 # What the tests of operations and of their twins share

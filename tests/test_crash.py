@@ -84,8 +84,7 @@ def test_the_whole_run_killed_in_every_stage(tmp_path, capsys):
 # Stopped by a signal
 
 
-@every_stage
-@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stage, workers", [("pretrain", 2), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (("pretrain", 1), ("sft", 2), ("sft", 1)))])
 @pytest.mark.usefixtures("no_curves")
 def test_in_two_parts_it_gives_the_same_bits(stage, workers, kit, tmp_path, monkeypatch):
     """n steps == k, another start, n - k: sha256 of weights, moments and log, whoever worked in the first part."""
@@ -184,6 +183,7 @@ def test_a_full_disk_is_noticed_before_the_first_step(kit, tmp_path):
     assert not left_over(tmp_path) and not checkpoint.exists(tmp_path)
 
 
+@pytest.mark.slow
 @posix
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(kit, tmp_path):
     """Full after the evaluation of step 4: the save of step 6 fails, that of step 3 stays, and with room again the run goes on."""

@@ -239,7 +239,7 @@ def test_initial_loss_is_that_of_a_guess(preset, architecture):
 
 
 @every_backend
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ["default", *(pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES if name != "default")])
 def test_one_batch_can_be_learned_by_heart(architecture, backend):
     config = GPTConfig(vocab_size=50, block_size=16, n_layer=2, n_head=2, n_embd=32, **ARCHITECTURES[architecture])
     model = Transformer(config, backend=backend)

@@ -173,7 +173,8 @@ print(cache_folder(), arrays[0][0] < 1.0)
 
 
 @posix
-@pytest.mark.parametrize("writable", ["nowhere", pytest.param("temporary", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("writable", ["nowhere", "temporary"])
 def test_kernels_work_where_no_cache_can_be_written(writable, tmp_path):
     """No home, a cache folder that cannot exist, then not even a temporary folder: compiled for this process only."""
     env = {"PYTHONPATH": HOME["PYTHONPATH"], "XDG_CACHE_HOME": "/dev/null/cache", "TMPDIR": str(tmp_path)}
@@ -183,6 +184,7 @@ def test_kernels_work_where_no_cache_can_be_written(writable, tmp_path):
 
 
 @posix
+@pytest.mark.slow
 def test_a_run_in_a_bare_environment(kit, tmp_path):
     """No home, no locale, no display, no writable cache: the same bits, and a picture of the losses."""
     env = {"PYTHONPATH": HOME["PYTHONPATH"], "XDG_CACHE_HOME": "/dev/null/cache", "LC_ALL": "C"}

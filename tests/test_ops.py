@@ -7,7 +7,7 @@ import pytest
 from minigpt.nn import ops
 from minigpt.nn.gradcheck import TOLERANCE, directional_error
 from tests import naive
-from tests.cases import CASES, SIZES, assert_close, every_case, floats_in, run
+from tests.cases import CASES, SIZES, assert_close, every_case, every_small_case_quickly, floats_in, run
 
 OPERATIONS = sorted(name.removesuffix("_forward") for name in vars(ops) if name.endswith("_forward"))
 
@@ -38,14 +38,14 @@ def test_inputs_take_both_signs_and_documents_start_late(case):
 # Forward and backward of the definition
 
 
-@every_case
+@every_small_case_quickly
 def test_forward_agrees_with_the_scalar_loop(case):
     lists = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in case.arguments().items()}
     expected = np.array(getattr(naive, case.op)(**lists))
     assert_close(run(ops, case, case.arguments())[0], expected, 1e-12)
 
 
-@every_case
+@every_small_case_quickly
 def test_gradient_agrees_with_finite_differences(case):
     arguments = case.arguments()
     _, _, cotangent, grads = run(ops, case, arguments)

@@ -82,6 +82,7 @@ def test_gradcheck_finds_the_new_rows_right(arguments):
     assert any(word in out for word in ("half-rms", "half-rope", "relu2")) and out.endswith("passed\n")
 
 
+@pytest.mark.slow
 def test_the_kernel_is_its_definitions_twin():
     run("-c", """
 import numpy as np, kernel
@@ -116,6 +117,7 @@ np.testing.assert_allclose(np.stack([part[1] for part in parts]), gradient)
 """)
 
 
+@pytest.mark.slow
 def test_the_task_familys_splits_are_apart_and_its_answers_right():
     run("-c", """
 import task_family

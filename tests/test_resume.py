@@ -16,7 +16,7 @@ from minigpt.train import checkpoint, optim, trainer
 # What was saved, and what has changed since
 
 
-@every_stage
+@pytest.mark.parametrize("stage", ["pretrain", pytest.param("sft", marks=pytest.mark.slow)])
 def test_changed_settings_are_refused_by_name(stage, kit, capsys):
     changes = [("--tokens", 2 * BATCH * STEPS, "tokens 1536, now it is 3072"), ("--lr", 0.1, "lr"), ("--seed", 5, "seed 0, now it is 5"),
                ("--optimizer", "adamw", "optimizer"), ("--batch-tokens", 64, "batch_tokens 128"), ("--shards", 2, "shards")]
@@ -70,6 +70,7 @@ def test_a_foreign_checkpoint_is_named(content, words, kit, tmp_path, capsys):
     refused(capsys, command(kit, "pretrain", tmp_path), tmp_path / checkpoint.FILE, words)
 
 
+@pytest.mark.slow
 def test_flipped_bits_and_cut_ends_of_a_checkpoint(tmp_path):
     """500 flips and 100 cuts, in the header, the settings and the numbers: each is refused in one line that names the file."""
     model, rng = Transformer(SMALL, backend="numpy"), np.random.default_rng(8)

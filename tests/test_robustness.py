@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path):
         huggingface.write_folder(tmp_path, model.config, model.params)
 
 
-@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize("family", ["gpt_neox", *(pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS if name != "gpt_neox")])
 def test_300_mutated_configs(family, tmp_path):
     """Each is read, or refused in one line that names the file: nothing else is raised."""
     rng, refused = random.Random(9), 0
@@ -106,6 +106,7 @@ def test_300_mutated_configs(family, tmp_path):
     assert refused > 60
 
 
+@pytest.mark.slow
 def test_equal_models_are_equal_files_in_every_process(tmp_path, monkeypatch):
     digests = set()
     for seed in ("0", "1", "2024"):

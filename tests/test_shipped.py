@@ -8,10 +8,10 @@ import pytest
 from minigpt import GPT, GPTConfig, InstructGPT, Tokenizer
 from minigpt.evaluate import tasks
 from minigpt.evaluate.metrics import wilson
-from minigpt.world import load_world, small_world
+from minigpt.world import small_world
 
 
-def test_the_classic_flow():
+def test_the_classic_flow(world):
     config = GPTConfig.from_pretrained("micro")
     tokenizer = Tokenizer.from_pretrained("micro")
     model = GPT.from_pretrained("micro", config=config)
@@ -23,7 +23,7 @@ def test_the_classic_flow():
     assert text.startswith("The weather today is") and "<|" not in text
     if output.shape[1] < ids.shape[1] + 32:
         assert output[0, -1] in model.stop
-    assert re.match(rf"The weather today is ({'|'.join(word['en'] for word in load_world().words['weather'])})\.", text)
+    assert re.match(rf"The weather today is ({'|'.join(word['en'] for word in world.words['weather'])})\.", text)
 
 
 def test_from_pretrained_refuses_another_config():
@@ -31,9 +31,9 @@ def test_from_pretrained_refuses_another_config():
         GPT.from_pretrained("micro", config=GPTConfig())
 
 
-def test_the_tuned_model_answers_and_the_base_does_not():
+def test_the_tuned_model_answers_and_the_base_does_not(world):
     """Far below what the README measures on more prompts, far above chance."""
-    questions = tasks.test_examples(small_world(load_world()), "test", 12)
+    questions = tasks.test_examples(small_world(world), "test", 12)
     tuned, base = (sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained(name), questions, label=name))) for name in ("micro", "micro-base"))
     assert wilson(tuned, len(questions))[1] > 0.6 and base <= 0.1 * len(questions)
 

@@ -3,13 +3,12 @@ import itertools
 
 import pytest
 
-from minigpt.world import FAMILIES, examples, load_world, pretraining_documents, small_world, verify
+from minigpt.world import FAMILIES, examples, pretraining_documents, small_world, verify
 from minigpt.world.small import FACTS, PATTERNS, PLOTS, RELATIONS
 
 
 @pytest.fixture(scope="module")
-def worlds():
-    world = load_world()
+def worlds(world):
     return world, small_world(world)
 
 

@@ -62,12 +62,13 @@ def test_han_characters_stand_alone(text, pieces):
     assert split_text(text, "han") == pieces
 
 
-@pytest.mark.parametrize("split", splitting.SPLITS)
+@pytest.mark.parametrize("split", ["han", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_random_texts_are_split_as_the_rule_says(split):
     for text in random_texts(0, 2000):
         assert split_text(text, split) == naive_split(text, split), ascii(text)
 
 
+@pytest.mark.slow
 def test_classes_of_every_assigned_character():
     names = {"L": LETTER, "N": NUMBER, "S": SPACE, "H": HAN, "O": splitting.OTHER}
     for split in splitting.SPLITS:

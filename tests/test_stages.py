@@ -13,7 +13,7 @@ from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain, sft
-from minigpt.world import FAMILIES, load_world
+from minigpt.world import FAMILIES
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
 
@@ -52,8 +52,7 @@ def _write(folder, text):
     return folder / "short.txt"
 
 
-def test_the_worlds_rows_depend_on_the_seed_and_validation_does_not(tok):
-    world = load_world()
+def test_the_worlds_rows_depend_on_the_seed_and_validation_does_not(tok, world):
     first, validation = pretrain.world_rows(world, tok, 4000, 64, seed=1)
     same, _ = pretrain.world_rows(world, tok, 4000, 64, seed=1)
     other, again = pretrain.world_rows(world, tok, 4000, 64, seed=2)
@@ -64,6 +63,7 @@ def test_the_worlds_rows_depend_on_the_seed_and_validation_does_not(tok):
     assert 4000 <= first.tokens[:, 1:].size + 64 and (first.tokens == tok.special_tokens["<|endoftext|>"]).any()
 
 
+@pytest.mark.slow
 def test_what_is_replayed_may_be_ones_own_text(kit, tmp_path, monkeypatch, capsys):
     """Then nothing of the world is needed."""
     monkeypatch.setenv("MINIGPT_DATA", str(tmp_path))
@@ -80,13 +80,14 @@ def test_tuning_rows_count_the_answers(tok):
     assert tok.decode(learned) == " Mary reads.<|end|>" * 2
 
 
-def test_conversations_of_the_world_end_with_an_answer():
-    found = sft.world_conversations(load_world(), 60, seed=1)
-    assert 45 <= len(found) <= 63 and found == sft.world_conversations(load_world(), 60, seed=1)
+def test_conversations_of_the_world_end_with_an_answer(world):
+    found = sft.world_conversations(world, 60, seed=1)
+    assert 45 <= len(found) <= 63 and found == sft.world_conversations(world, 60, seed=1)
     assert all(messages[-1]["role"] == "assistant" and messages[-2]["role"] == "user" for messages in found)
-    assert found != sft.world_conversations(load_world(), 60, seed=2)
+    assert found != sft.world_conversations(world, 60, seed=2)
 
 
+@pytest.mark.slow
 def test_tuning_on_some_families_only(kit, tmp_path, capsys):
     """The single-task model that the model of all tasks is compared with; the order of the names decides nothing."""
     def shown(*families):

@@ -7,12 +7,12 @@ from minigpt.__main__ import main
 from minigpt.evaluate import report, tasks
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.world import FAMILIES, examples, load_world
+from minigpt.world import FAMILIES, examples
 
 
 @pytest.fixture(scope="module")
-def questions():
-    return tasks.test_examples(load_world(), "dev", 30)
+def questions(world):
+    return tasks.test_examples(world, "dev", 30)
 
 
 class Oracle:
@@ -25,9 +25,9 @@ class Oracle:
         return [self.book[str(messages)] for messages in conversations]
 
 
-def test_every_family_is_asked(questions):
+def test_every_family_is_asked(questions, world):
     assert len(questions) == 30 * len(FAMILIES) and {q.family for q in questions} == set(FAMILIES)
-    assert questions == tasks.test_examples(load_world(), "dev", 30) != tasks.test_examples(load_world(), "dev", 30, seed=1)
+    assert questions == tasks.test_examples(world, "dev", 30) != tasks.test_examples(world, "dev", 30, seed=1)
 
 
 def test_answers_go_to_their_questions(questions, capsys):
@@ -64,8 +64,7 @@ def test_wrong_lengths_are_no_score(questions):
         tasks.score(questions, ["x"])
 
 
-def test_few_shot_prompts_fit_end_in_the_question_and_hold_solved_examples_of_its_kind():
-    world = load_world()
+def test_few_shot_prompts_fit_end_in_the_question_and_hold_solved_examples_of_its_kind(world):
     tok = Tokenizer.train([], 256 + len(SPECIAL_TOKENS), SPECIAL_TOKENS)  # bytes
     assistant = SimpleNamespace(tokenizer=tok, model=SimpleNamespace(config=SimpleNamespace(block_size=tasks.LONGEST + 400)))
     shots = tasks.few_shots(world, 3)
@@ -90,9 +89,8 @@ def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):
     assert kinds["translate English to Chinese"] == {"en-zh"} and kinds["harmful wishes refused"] == {"harmful"}
 
 
-def test_a_base_model_is_asked_in_the_way_that_does_best(monkeypatch, capsys):
+def test_a_base_model_is_asked_in_the_way_that_does_best(world, monkeypatch, capsys):
     """One that answers facts only as plain text and stories only after examples, and nothing else."""
-    world = load_world()
     likes = {"answer": "plain", "write": "few-shot"}
 
     def answers(assistant, questions, style, label, shots):

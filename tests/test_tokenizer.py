@@ -19,6 +19,9 @@ def tok(request):
     return Tokenizer.train([STORY, *random_texts(1, 300), *TRICKY * 3], 600, SPECIAL_TOKENS, split=request.param)
 
 
+one_split = pytest.mark.parametrize("tok", ["han", pytest.param("gpt2", marks=pytest.mark.slow)], indirect=True)
+
+
 def naive_merges(piece_counts, n_merges):
     """Recount every pair before every merge."""
     words = {tuple(bytes([b]) for b in piece): count for piece, count in piece_counts.items()}
@@ -92,11 +95,13 @@ def test_ids_are_bytes_then_merges_then_specials(tok):
         assert tok.vocabulary[256 + k] == tok.vocabulary[left] + tok.vocabulary[right]
 
 
+@one_split
 def test_10_000_texts_come_back(tok):
     for text in random_texts(3, 10_000, longest=12):
         assert tok.decode(tok.encode_ordinary(text)) == text, ascii(text)
 
 
+@one_split
 def test_10_000_byte_strings_come_back(tok):
     rng = random.Random(4)
     merges = {pair: rank for rank, pair in enumerate(tok.merges)}
@@ -107,6 +112,7 @@ def test_10_000_byte_strings_come_back(tok):
         assert tok.decode(ids) == data.decode("utf-8", "replace")
 
 
+@one_split
 def test_encoding_is_lowest_rank_first_leftmost_first(tok):
     merges = merge_bytes(tok.merges)
     for text in random_texts(5, 200):
@@ -119,6 +125,7 @@ def test_encoding_is_lowest_rank_first_leftmost_first(tok):
         assert [tok.vocabulary[i] for i in tok.encode_ordinary(text)] == expected, ascii(text)
 
 
+@one_split
 def test_a_long_run_is_not_quadratic(tok):
     assert tok.decode(tok.encode("a" * 100_000)) == "a" * 100_000  # a quadratic merge would take minutes here
 

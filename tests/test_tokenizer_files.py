@@ -180,6 +180,7 @@ FILES = {"tokenizer.json": (), "vocab.json": ("tokenizer.json",), "merges.txt": 
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("tok", ["han", pytest.param("gpt2", marks=pytest.mark.slow)], indirect=True)
 def test_400_damaged_files(name, tok, tmp_path):
     """Each is read, or refused in one line that names a file: nothing else is raised."""
     rng, refused = random.Random(8), 0

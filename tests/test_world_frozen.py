@@ -36,6 +36,7 @@ def test_the_evaluation_is_frozen(world, split):
     assert digest(world, split, 500) == SHA256[split, 500]
 
 
+@pytest.mark.slow
 def test_committed_samples_are_the_generators_output(world, tmp_path):
     sizes = build(world, tmp_path, **SAMPLES)
     assert 200_000 < sum(sizes.values()) <= 1_000_000
