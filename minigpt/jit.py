@@ -70,10 +70,10 @@ def cache_folder():
 
 
 def source_hash():
-    """-> 16 hexadecimal digits that change when any kernel's source does"""
+    """-> 16 hexadecimal digits that change when any kernel's source does, or that of the definitions, whose constants are compiled in"""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in [package / "jit.py", *sorted(package.glob("*/kernels/*.py"))]:
+    for path in [package / "jit.py", package / "nn" / "ops.py", *sorted(package.glob("*/kernels/*.py"))]:
         digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -33,7 +33,7 @@ class GPT(Transformer):
 
     def save_pretrained(self, folder, tokenizer=None, dtype="float32"):
         """Write a model folder that from_pretrained and transformers read; dtype "float16" halves it."""
-        huggingface.write_folder(folder, self.config, self.params, tokenizer, dtype=dtype)
+        huggingface.write_folder(folder, self.config, self.params, tokenizer, dtype=dtype, stop=self.stop)
 
     def generate(self, ids, max_new_tokens=32, stop=None, **settings):
         """Continue each row. ids (B, T) -> (B, T+n) int32, the prompt included; rows that stop early end in the stop token.

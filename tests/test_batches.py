@@ -99,6 +99,11 @@ class Letters:
         return [ord(letter) for letter in text]
 
 
+def test_no_rows_are_no_batch():
+    with pytest.raises(ValueError, match="no rows"):
+        batches.batch_at(0, batches.pack([], 7, 0), 4, 0)
+
+
 def test_documents_end_with_the_end_token_until_there_are_enough():
     ids, first = batches.encode_documents(iter(["ab", "c", "defg", "never read"]), Letters(), 8)
     assert ids.tolist() == [*b"ab", 0, *b"c", 0, *b"defg", 0]

@@ -26,7 +26,8 @@ CASES = operations.cases()
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-@pytest.mark.parametrize("backend", ["fast", pytest.param("numpy", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["fast", "numpy"])
 def test_every_case_runs_forward_and_backward(backend, name, monkeypatch):
     monkeypatch.setattr(operations, "quartiles", functools.partial(measure.quartiles, least=1e-4))
     assert min(operations._forward_and_backward(operations.get_ops(backend), name, CASES[name], repeats=2)) > 0.0

@@ -73,6 +73,12 @@ def test_what_does_not_work_is_said_and_the_conversation_goes_on(assistant):
     assert "shorten it" in shown and "temperature is -1" in shown and shown.count("gpt: ") == 4
 
 
+def test_a_command_that_fails_does_not_end_the_conversation(assistant):
+    shown = []
+    chat(assistant, {"temperature": 0.0, "max_new_tokens": 0}, ["one", "/explain", "/help"], shown.append)
+    assert any("/quit" in text for text in shown)
+
+
 def test_explaining_works_when_old_turns_were_dropped_to_make_room(assistant):
     messages = [{"role": role, "content": "a book"} for role in ("user", "assistant", "user")]
     while assistant.prompt(messages) == assistant.prompt(messages, reserve=10):

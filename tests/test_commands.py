@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from minigpt import files
 from minigpt.__main__ import COMMANDS, main
 from minigpt.commands import expected, run
+from minigpt.text.tokenizer import Tokenizer
 
 
 def refused(capsys, *argv):
@@ -71,6 +73,23 @@ def test_the_full_world_is_read_for_longer(flags, tokens, tmp_path):
     assert (arguments.pretrain_tokens, arguments.sft_tokens) == tokens
 
 
+def test_a_tokenizer_of_another_world_is_not_taken(tmp_path):
+    files.write_json(tmp_path / "train.json", {"world": "small", "vocab_size": 2048, "seed": 0})
+    Tokenizer.train(["a cat"], 256).save(tmp_path)
+    assert run.make_tokenizer("small", None, tmp_path, 2048, 0).vocab_size == 256
+    for other in (("full", None, tmp_path, 2048, 0), ("small", None, tmp_path, 2048, 1)):
+        with pytest.raises(ValueError, match="made for world small, vocab_size 2048, seed 0"):
+            run.make_tokenizer(*other)
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["world", "sample", "-n", "0"], "-n is 0"), (["world", "build", "x", "--documents", "-1"], "--documents is -1"),
+    (["world", "build", "x", "--per-kind", "0"], "--per-kind is 0"), (["world", "sample", "--kind", "en-zh"], "--family"),
+    (["eval", "--readme"], "--report"), (["eval", "--json", "--handwritten"], "--json")])
+def test_flags_that_mean_nothing_are_refused(argv, words, capsys):
+    assert words in refused(capsys, *argv)
+
+
 def test_only_the_small_world_goes_into_the_readme(tmp_path, capsys):
     assert "--world is full" in refused(capsys, "run", "--world", "full", "--readme", "--out", str(tmp_path))
 
@@ -79,6 +98,7 @@ def test_only_the_small_world_goes_into_the_readme(tmp_path, capsys):
 def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     recorded = []
     monkeypatch.setattr(expected, "record", lambda *arguments: recorded.append(arguments))
+    monkeypatch.setattr(expected, "check", lambda recipe: None)
     argv = ["run", "--preset", "nano", "--pretrain-tokens", "20000", "--sft-tokens", "20000", "-n", "4", "--out", str(tmp_path)]
     assert main([*argv, "--record"]) == 0
     out = capsys.readouterr().out
@@ -96,5 +116,6 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     assert "given" in capsys.readouterr().out
     assert main(["sample", "--model", str(tmp_path / "base"), "--seed", "1", "--max-new-tokens", "5", "-n", "2"]) == 0
     assert main(["eval", "--model", str(tmp_path / "tuned"), "--against", str(tmp_path / "base"), "-n", "2", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {str(tmp_path / "base"), str(tmp_path / "tuned")}
     assert main(["export", str(tmp_path / "tuned"), "--out", str(tmp_path / "exported"), "--dtype", "float16"]) == 0
     assert main(["import", str(tmp_path / "exported"), "--out", str(tmp_path / "imported")]) == 0

@@ -80,7 +80,7 @@ def test_models_that_cannot_be_are_refused_by_name(settings, words):
 
 @pytest.mark.parametrize("settings, words", [
     ({"tokens": 0}, "tokens is 0"), ({"batch_tokens": 0}, "batch_tokens is 0"), ({"save_every": 0}, "save_every is 0"),
-    ({"warmup": 1.5}, "warmup is 1.5"), ({"flat": -0.1}, "flat is -0.1"), ({"replay": 2.0}, "replay is 2.0"),
+    ({"warmup": 1.5}, "warmup is 1.5"), ({"flat": -0.1}, "flat is -0.1"), ({"replay": 2.0}, "replay is 2.0"), ({"replay": 1.0}, "replay is 1.0"),
     ({"optimizer": "sgd"}, "sgd"), ({"schedule": "step"}, "step"),
     ({"lr": float("nan")}, "lr is nan"), ({"muon_lr": float("inf")}, "muon_lr is inf"), ({"beta1": 1.0}, "beta1 is 1.0"), ({"eps": 0.0}, "eps is 0.0"),
     ({"seed": -1}, "seed is -1"), ({"shards": -1}, "shards is -1"), ({"workers": -2}, "workers is -2")], ids=str)

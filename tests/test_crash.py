@@ -121,7 +121,7 @@ def test_a_signal_at_any_moment(number, target, call, step, kit, tmp_path, monke
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow)])
 def test_a_process_in_training_is_stopped(number, kit, tmp_path):
     """As the shell sees it; this run would train for days and save only because it was stopped."""
     argv = command(kit, "pretrain", tmp_path, "--tokens", 10**9, "--save-every", 10**6)

@@ -52,8 +52,9 @@ def starts_of(*rows):
 # The gradient of everything
 
 
-@every_backend
-@pytest.mark.parametrize("config", list(combinations()), ids=name_of)
+@pytest.mark.parametrize("config, backend", [  # the definition in every combination, the kernels in every third
+    pytest.param(config, backend, id=f"{name_of(config)}-{backend}", marks=pytest.mark.slow if backend == "fast" and i % 3 else ())
+    for i, config in enumerate(combinations()) for backend in ("numpy", "fast")])
 def test_gradient_of_every_parameter(config, backend):
     model = model_of(config, backend)
     ids, targets = text(3, 7), text(3, 7, seed=4)
@@ -205,6 +206,19 @@ def test_cached_decoding_equals_the_full_forward(backend, position, pieces):
         logits = model.step(ids[:, begin : begin + size], kv)
         begin += size
         np.testing.assert_allclose(logits, full[:, begin - 1], rtol=0, atol=1e-12 * np.abs(full).max())
+
+
+@every_backend
+def test_a_full_cache_is_refused_before_it_is_written(backend):
+    model = model_of(backend=backend)
+    kv = model.new_cache(1, 4)
+    model.step(text(1, 3), kv)
+    model.step(text(1, 1), kv)
+    before = kv.keys.copy()
+    for size in (1, 2):
+        with pytest.raises(ValueError, match=f"the cache holds 4 tokens, 4 are in it and {size} come"):
+            model.step(text(1, size), kv)
+    np.testing.assert_array_equal(kv.keys, before)
 
 
 @every_backend

@@ -1,4 +1,6 @@
 """The gradient check itself: what it must accept, and what it must reject."""
+import math
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,8 @@ def test_a_model_is_checked_tensor_by_tensor_and_left_as_it_was():
     assert set(errors) == set(model.params) and max(errors.values()) <= TOLERANCE
     errors = check_model(model, lambda model, backward: loss(model, backward, 1.001), rng())
     assert [name for name, error in errors.items() if error > TOLERANCE] == [spoiled]
+    errors = check_model(model, lambda model, backward: loss(model, backward, math.nan), rng(), directions=2)
+    assert [name for name, error in errors.items() if not error <= TOLERANCE] == [spoiled], "NaN must not get through"
     np.testing.assert_array_equal(model.params.flat, before)
 
 

@@ -12,8 +12,10 @@ import pytest
 from test_safetensors import by_hand
 
 from minigpt import files
+from minigpt.__main__ import main
 from minigpt.config import PRESETS, GPTConfig
 from minigpt.interop import families, huggingface, safetensors
+from minigpt.model import GPT
 from minigpt.nn.gpt import Transformer
 from minigpt.text import template
 from minigpt.text.tokenizer import Tokenizer
@@ -412,3 +414,21 @@ def test_a_folder_names_the_ids_that_end_a_text(tmp_path):
     files.write_json(folder / "config.json", {"eos_token_id": "x"})
     with pytest.raises(ValueError, match="eos_token_id"):
         huggingface.read_stop(folder)
+
+
+@pytest.mark.parametrize("has_tokenizer", [True, False])
+def test_the_ids_that_end_a_text_survive_being_saved(has_tokenizer, tmp_path):
+    tok = Tokenizer.train(["a story of a cat and a cap"], 264, template.SPECIAL_TOKENS) if has_tokenizer else None
+    model = GPT(GPTConfig(264, 16, 1, 1, 4), backend="numpy")
+    model.stop = {7}
+    model.save_pretrained(tmp_path / "one", tok)
+    assert main(["import", str(tmp_path / "one"), "--out", str(tmp_path / "two")]) == 0
+    ours = {tok.special_tokens[text] for text in ("<|endoftext|>", "<|end|>")} if has_tokenizer else set()
+    for name in ("one", "two"):
+        assert GPT.from_pretrained(tmp_path / name, backend="numpy").stop == {7} | ours
+
+
+@pytest.mark.parametrize("value", [7, 1, "true"])
+def test_only_true_and_false_are_true_and_false(value, tmp_path):
+    their_folder(tmp_path, "gpt2", {"tie_word_embeddings": value})
+    refused(tmp_path, "no possible tie")

@@ -1,5 +1,6 @@
 """The stages' data: text files and conversations in, rows out; what is wrong with a file is said in one line."""
 import json
+import math
 
 import numpy as np
 import pytest
@@ -7,12 +8,13 @@ from runs import SMALL, command, digest, refused, straight
 
 from minigpt.__main__ import main
 from minigpt.commands import stages
+from minigpt.config import SFT
 from minigpt.interop import safetensors
 from minigpt.model import GPT
 from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.train import pretrain, sft
+from minigpt.train import checkpoint, optim, pretrain, sft
 from minigpt.world import FAMILIES
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
@@ -125,8 +127,20 @@ def test_the_model_that_did_best_on_dev_is_kept(tmp_path):
     metadata = safetensors.read_metadata(tmp_path / stages.BEST)
     assert metadata["step"] == "3" and metadata["dev"] == "0.5"
     assert (safetensors.load_file(tmp_path / stages.BEST)["weights"] == 3).all()
-    stages._keep_best(None, tmp_path)
-    assert not (tmp_path / stages.BEST).exists(), "without a checkpoint the run begins anew, and so does the choice"
+    for step in (None, 3, 0):  # of the checkpoint; that of step 0 binds nobody
+        if step is not None:
+            state = optim.new_state(model.params)
+            state.step = step
+            checkpoint.save(tmp_path, model, state, SFT, {})
+        safetensors.save_file({"weights": model.params.flat}, tmp_path / stages.BEST, metadata)
+        stages._keep_best(None, tmp_path)
+        assert (tmp_path / stages.BEST).exists() == (step == 3), "where the run begins anew, so does the choice"
+
+
+def test_a_gradient_that_is_no_number_fails_the_check(monkeypatch, capsys):
+    monkeypatch.setattr(stages.gradcheck, "check_model", lambda model, loss, rng: {"wte.weight": 1e-9, "ln_f.weight": math.nan, "ln_f.bias": 2e-9})
+    assert main(["gradcheck"]) == 1
+    assert "nan" in (shown := capsys.readouterr().out) and "ln_f.weight" in shown and shown.endswith("FAILED\n")
 
 
 @pytest.mark.slow

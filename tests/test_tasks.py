@@ -55,7 +55,7 @@ def test_counts_by_kind_and_facet(questions):
 def test_a_table_of_two_models():
     columns = {"base": {"answer / fact": (0, 4)}, "tuned": {"answer / fact": (3, 4)}}
     text = tasks.comparison(columns)
-    assert text.splitlines()[0].split() == ["family", "/", "kind", "prompts", "base", "%", "tuned", "%", "95", "%"]
+    assert text.splitlines()[0].split() == ["family", "/", "kind", "prompts", "base", "%", "tuned", "%", "95", "%", "interval"]
     assert text.splitlines()[2].split() == ["answer", "/", "fact", "4", "0.0", "75.0", "30-95"]
 
 

@@ -76,6 +76,7 @@ def test_training_equals_recounting(seed):
     assert merge_bytes(learn_merges(pieces, 80)) == naive_merges(pieces, 80)
 
 
+@pytest.mark.slow
 def test_training_on_text_equals_recounting():
     texts = random_texts(2, 200)
     pieces = Counter(piece.encode() for text in texts for piece in split_text(text))

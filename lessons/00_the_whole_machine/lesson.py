@@ -208,7 +208,7 @@ for job, instruction in jobs.items():
 # %% [markdown]
 # There is no switch for the job. The instruction is part of the text, and the most likely continuation of *Summarise this ...* is a summary.
 #
-# And is one of the answers wrong? Very likely. Some of the jobs are hard for so small a model, and an answer that sounds well can be false. Never judge a model by five samples that somebody picked. Lesson 14 is about that.
+# And is one of the answers wrong? Very likely. Some of the jobs are hard for so small a model, and an answer that sounds right can be false. Never judge a model by five samples that somebody picked. Lesson 14 is about that.
 #
 # A chat needs a memory. Where is it?
 
@@ -337,6 +337,6 @@ for number, folder in find_folders(lessons_folder()).items():
 
 # %% [markdown]
 # Three ways through: if you want to understand the transformer, read 01 to 07 in order. If you only want to know how a model is made to answer, read 01, 02, 10, 12 and 13.
-# If you are here for speed, read 03, 05, 07 and 09. Each lesson says at its top what it needs.
+# If you are here for speed, read 03, 05, 07 and 09. Each lesson says at its top what it needs; what a way leaves out is taken on trust. [Four ways through](../guides/reading_paths.md) go step by step.
 #
 # ## 9. Exercises

@@ -73,7 +73,7 @@ print("not in the list:", [c for c in "naïve 龙 🙂" if c not in characters])
 # ## 4. Nothing is unknown: bytes
 #
 # Every text in a computer is stored as **bytes**: numbers from 0 to 255. The usual way is called UTF-8.
-# English letters take one byte each, most other letters two, a Chinese character three, an emoji four.
+# English letters take one byte each; letters with accents, Greek, Russian and Arabic ones two; a Chinese character three; most emoji four.
 
 # %%
 for character in "aé猫🙂":
@@ -84,7 +84,7 @@ assert bytes(ids).decode("utf-8") == "naïve 龙"
 
 # %% [markdown]
 # This is a tokenizer already: 256 tokens, no unknown text, and the way back is exact.
-# Its only fault is length. English is as long as with characters, and Chinese is three times longer still.
+# Its only fault is length. English is as long as with characters, and Chinese is three times as long.
 #
 # So we want pieces that are longer than bytes where text repeats, and bytes where it does not.
 #
@@ -259,7 +259,7 @@ print("bytes first, then decode:", together)
 assert package.decode(package.encode("猫 sat")) == "猫 sat"
 
 # %% [markdown]
-# A program that prints tokens while a model writes must therefore hold bytes back until the character is complete. That is exercise 4.
+# A program that prints tokens while a model writes must therefore hold bytes back until the character is complete. That is exercise 2.
 #
 # ## 9. How large a vocabulary?
 #
@@ -377,8 +377,8 @@ except ValueError as error:
 #
 # Other edits to try, each with the result to expect:
 #
-# * Section 5: let `merge_pair` step by 1 after a merge. `[7, 7, 7]` becomes `[256, 256]`: three sevens turn into four.
-# * Section 6: write `min` for `max` in `best_pair`. The rarest pairs are merged, and the row hardly gets shorter.
+# * Section 5: let `merge_pair` step by 1 after a merge. `[7, 7, 7]` becomes `[256, 256, 7]`: three sevens turn into five.
+# * Section 5: write `min` for `max` in `best_pair`. The rarest pairs are merged, and the row hardly gets shorter. The assertion in section 6 fails.
 # * Section 7: write `max(pairs, key=rank.get)`, the merge learned last. The assertion in the same cell fails.
 #
 # ## 12. Exercises

@@ -170,7 +170,7 @@ for name, probabilities in [("sure and right", [1.0, 1.0]), ("sometimes sure", [
 # %% [markdown]
 # One problem is left. A token that never followed in the counts has probability 0, and the logarithm of 0 is minus infinity.
 # One such token makes the loss of a whole book infinite. So nothing may be impossible.
-# We pretend that every token was seen a little more often after everything: `a = 0.001` times more.
+# We pretend that after everything each token was seen a little more often: `a = 0.001` is added to every count.
 #
 # ```math
 # P(w \mid \text{before}) = \frac{\text{count}(\text{before}, w) + a}{\text{count}(\text{before}) + a V}
@@ -259,7 +259,7 @@ for size in (256, 512, 1024):
 # P(w) = \frac{e^{z_w}}{\sum_{u} e^{z_u}}
 # ```
 #
-# If we choose the logarithms of the counts as logits, we get back the counted model. So the network can do at least what counting can.
+# If we choose the logarithms of the counts as logits, we get back the counted model. So a network with one free logit for each pair of tokens can do at least what counting can.
 # We check it against the package's cross-entropy, which takes logits:
 
 # %%
@@ -299,8 +299,8 @@ def network_loss(ids):
 print(f"loss of the untrained network {network_loss(new_ids):.3f}, ln V = {math.log(V):.3f}")
 
 # %% [markdown]
-# Its numbers are random, so it knows nothing, and its loss is that of guessing: `ln V`. **Every** language model starts there.
-# If yours does not, it has a mistake.
+# Its numbers are random and small: all logits are close to 0, all tokens are about equally likely, and its loss is that of guessing, `ln V`. **Every** language model should start there.
+# If yours does not, something is wrong: often the first numbers are too large (section 9).
 #
 # Counting reached {{loss_of(tables[2], 2, new_ids):.2f}}. How can the network find numbers that are as good, without counting?
 # We must know in which direction to change {{2 * V * C}} numbers so that the loss falls. That is lesson 03.

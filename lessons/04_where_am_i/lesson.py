@@ -64,7 +64,7 @@ print(f"cat at place 0 and at place 10:  {alike(cat, cat + 10):.2f}")
 # ## 4. Sinusoidal: many clocks
 #
 # How does a clock say a moment with small numbers? With several hands. The second hand is fast and tells neighbouring moments apart.
-# The hour hand is slow and tells morning from evening. Each hand is an angle, and no number ever grows.
+# The hour hand is slow and tells morning from noon. Each hand is an angle, and no number ever grows.
 #
 # Let hand `i` turn by the angle `f_i` at each place. The tip of a hand at angle `a` stands at `(cos a, sin a)`. With `C` numbers we have `C/2` hands:
 #
@@ -72,7 +72,7 @@ print(f"cat at place 0 and at place 10:  {alike(cat, cat + 10):.2f}")
 # \text{place}[t, 2i] = \sin(t f_i) \qquad \text{place}[t, 2i + 1] = \cos(t f_i) \qquad f_i = 10000^{-2i/C}
 # ```
 #
-# The fastest hand turns by 1 radian a place, and is round after about 6 places. The slowest is about 10,000 times slower.
+# The fastest hand turns by 1 radian a place, and is round after about 6 places. The slowest is `10000^(1 - 2/C)` times slower: 1,000 times for these 8 channels.
 
 # %%
 import math
@@ -258,10 +258,10 @@ def draw_talk(rng, B, T):
         latest[np.arange(B), names[:, t]] = np.where(asked[:, t], said, colours[:, t])
     return np.stack([names, np.where(asked, ASKED, NAMES + colours)], axis=-1), answers
 
-print("questions that have an answer:", (draw_talk(rng, 100, 32)[1] >= 0).mean().round(2))
+print("places that ask and have an answer:", (draw_talk(rng, 100, 32)[1] >= 0).mean().round(2))
 
 # %% [markdown]
-# The model is one layer of attention with four heads. It is borrowed from lesson 05, like its backward. Only the lines with `scheme` are new.
+# The model is one layer of attention with four heads. It is borrowed from lesson 05; its backward is derived in lesson 06. Only the lines with `scheme` are new.
 
 # %%
 C, H, D = 64, 4, 16

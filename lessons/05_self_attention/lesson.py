@@ -63,7 +63,7 @@ print("plural, averaged over 50 words:  ", average_so_far(longer, 49)[1])
 # ## 3. Questions, labels and contents
 #
 # Think of a wall of drawers. Each drawer has a label outside and contents inside.
-# You come with a question, compare it with every label, and open most the drawers whose labels fit best.
+# You come with a question, compare it with every label, and open widest the drawers whose labels fit best.
 #
 # * The question is a vector called the **query**, written `q`. The last word asks: "where is a noun that is not part of *to the ...*?"
 # * The label is a vector called the **key**, written `k`. Each word has one.
@@ -392,7 +392,7 @@ print("right colours:", answers[0], "  said so many places before:", distances[0
 # The vector `x` of a place is the sum of its two rows. Then come query, key and value, one head, and one more table
 # that turns the head's output into 8 scores, one for each colour.
 #
-# Notice what is missing: nothing tells the model *where* a place is. This game is about what, not where. Lesson 04 adds where.
+# Notice what is missing: nothing tells the model *where* a place is. This game is about what, not where. Lesson 04 is about where.
 
 # %%
 from minigpt.nn import ops
@@ -593,7 +593,7 @@ with np.errstate(invalid="ignore"):
 # Other edits to try, each with the result to expect:
 #
 # * Section 6: write `axis=0` twice in `softmax`. The assertion in the same cell fails: columns add up to 1 instead of rows.
-# * Section 10: train with a window of 48. Up to distance 47 the answers are right: the cliff moves with the window.
+# * Section 10: train with a window of 48. (Write 48 for the `right[32]` of the plot too.) Up to distance 47 the answers are right: the cliff moves with the window.
 # * Section 10: train with a window of 24. Now only one answer in four is in sight, and 600 steps are too few:
 #   even the near answers are mostly wrong. What a model rarely sees, it learns slowly.
 #

@@ -35,7 +35,7 @@ print(f"plural, weighted: {softmax(scores) @ plural:.3f}, should be 1")
 # We want to know who is to blame. The **blame** of a number is the slope of the loss:
 # how much the loss grows when that number grows a little. We write `dx` for the blame of `x`.
 # Positive blame means: this number should become smaller. Negative blame: larger.
-# (Other books say *gradient*. It is the same thing, and so do we from time to time.)
+# (Lesson 03 called it the slope, and many slopes together the gradient. It is the same thing.)
 #
 # A backward walks through the steps of the forward in reverse order. The first two steps of our walk are easy:
 #
@@ -172,7 +172,8 @@ for step in range(60):
     dp_now = (p_now @ plural - 1.0) * plural
     s -= 2.0 * p_now * (dp_now - p_now @ dp_now)
     if step % 20 == 0 or step == 59:
-        print(f"step {step:2d}: weights {p_now.round(2)}, loss {loss_of(s):.3f}")
+        loss = (p_now @ plural - 1.0) ** 2 / 2
+        print(f"step {step:2d}: weights {p_now.round(2)}, loss {loss:.3f}")
 
 # %%
 from pathlib import Path
@@ -313,7 +314,7 @@ for name, our, their, slope in zip("qkv", backward_in_loops(do, q, k, v), theirs
 # ```
 #
 # ```math
-# dV = P^\top dO \qquad dP = dO \, V^\top \qquad dS = P \odot (dP - \text{average of each row})
+# dV = P^\top dO \qquad dP = dO \, V^\top \qquad dS = P \odot (dP - \text{average of each row, weighted by } P)
 # ```
 #
 # ```math
@@ -458,7 +459,7 @@ for name, our, their in zip(("dx", "dgain"), rms_backward(dy, x, gain), theirs):
 # Between its two linear layers a feed-forward layer bends every number on its own.
 # Such a step has an easy backward, since no number depends on its neighbours: `dx = dy` times the slope at `x`.
 #
-# The oldest bend is ReLU, the larger of `x` and 0. Its slope is 0 or 1: a door that is shut or open.
+# The simplest bend is ReLU, the larger of `x` and 0. Its slope is 0 or 1: a door that is shut or open.
 # A number behind a shut door gets no blame and so cannot learn to come out.
 #
 # GPT-2 uses GELU: `x` times the probability that a normally distributed number is below `x`. That probability has no

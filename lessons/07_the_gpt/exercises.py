@@ -4,8 +4,8 @@
 def inputs_and_targets(tokens, T):
     """Cut a long text into rows for training: at each place the target is the token that comes next.
 
-    tokens (N,) ints, N > T -> inputs (R, T), targets (R, T), in the order of the text. Every token but the first is a target
-    exactly once; what does not fill a row at the end is dropped, so R is as large as possible.
+    tokens (N,) ints, N > T -> inputs (R, T), targets (R, T), in the order of the text. Up to the end of the last row every token
+    but the first is a target exactly once. What does not fill a row at the end is dropped; R is as large as possible.
     """
     raise NotImplementedError("07.1 inputs and targets (2 points)")
 

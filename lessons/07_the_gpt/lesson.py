@@ -45,7 +45,7 @@ from minigpt.nn.gpt import Transformer
 sizes = dict(vocab_size=256, block_size=64, n_head=2, n_embd=32)
 model = Transformer(GPTConfig(n_layer=2, **sizes), dtype="float64", backend="numpy")
 p = model.params
-print(f"{len(p)} tensors with {model.num_parameters()} numbers, all drawn at random")
+print(f"{len(p)} tensors with {model.num_parameters()} numbers, not trained yet")
 for name in ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"):
     print(f"{name:24s} {str(p[name].shape):10s} spread {p[name].std():.3f}")
 
@@ -480,7 +480,7 @@ print("writes:", repr(write(copier, batch.ids[1, :10], 20)))
 # Other edits to try, each with the result to expect:
 #
 # * Section 3: replace `ord("#")` by the byte that stands there already. All differences are 0.
-# * Section 4: in `differences`, move the `norm` behind the sum, `norm(x + attention(x))`, as the first transformer of 2017 had it. It works, too. Exercise 4 is about that block.
+# * Section 3: in `block`, move the `norm` behind the sum, `norm(x + attention(x))`, as the first transformer of 2017 had it. The assertion in section 5 fails: the package's blocks normalise first. Exercise 4 is about that block.
 # * Section 10: set `lr=1.0`. The loss jumps above 50, far beyond `ln V`: the steps are too long, and the model becomes sure of wrong things.
 # * Section 10: set `lr=0.0001`. After 200 steps the loss is still about 4.5. The model is not broken, it is only slow: a picture of the loss tells the two apart.
 #

@@ -465,8 +465,9 @@ save_svg(figure, FIGURES / "race.svg", "Left: loss against steps for five optimi
 # * Muon's loss after all {{STEPS}} steps is {{final["Muon", best["Muon"]]:.2f}}, AdamW's {{final["AdamW", best["AdamW"]]:.2f}}, plain descent's {{final["gradient descent", best["gradient descent"]]:.2f}}.
 #   Muon is where AdamW ends after only {{sooner}} steps. It begins more slowly than Adam, then overtakes it.
 #   The price is a few more matrix products in each step. This project trains with it.
-# * Adam and AdamW lie on top of each other. In {{STEPS}} steps weight decay has no time to do anything. It is for long runs.
-# * The right panel matters as much as the left. AdamW at half its middle rate ends at {{final["AdamW", 0.004]:.2f}}, at twice that rate at {{final["AdamW", 0.016]:.2f}}.
+# * At their best rate Adam and AdamW lie on top of each other: in {{STEPS}} steps weight decay has little time. It is for long runs. At the highest rate they end at {{final["Adam", 0.016]:.2f}} and {{final["AdamW", 0.016]:.2f}}:
+#   the decay of a step is rate times λ, so it grows with the rate. Whether one run of each proves that is another question.
+# * The right panel matters as much as the left. AdamW at half its middle rate ends at {{final["AdamW", 0.004]:.2f}}, at double the middle rate at {{final["AdamW", 0.016]:.2f}}.
 #   Whoever gives each optimiser a single rate may have measured the rates. Muon is lowest at all three of its rates, so its lead is not an accident.
 #
 # ## 10. Break it

@@ -374,7 +374,7 @@ for loss, weights in kept:
 # %% [markdown]
 # Read it slowly from top to bottom. It is the biography of a language model. At `ln V` it throws letters about, and pieces of Chinese characters. (A � is half of one.)
 # Then it has noticed which tokens are common. Then which tokens follow each other: words appear, then phrases, then sentences.
-# Last comes what binds sentences together: the same person from beginning to end.
+# Last comes what binds sentences together: the same person and the same thing from beginning to end. Even our last copy often loses them.
 #
 # And with several times the parameters and more reading? This is the shipped base model:
 
@@ -507,7 +507,7 @@ save_svg(figure, FIGURES / "exams.svg", "Marks in four examinations against the 
 #
 # * **Grammar** comes first. It needs only the words nearby, and every sentence is an exercise for it.
 # * **Facts** come suddenly. Each fact is read many times, in several wordings, before the model can use it. Then, within a short piece of the run, it knows most of them.
-# * **Words** of the other language are rarer, and each is made of several tokens. They have only begun.
+# * **Words** of the other language are rarer, and each is made of several tokens. They come later than the facts, and half way is what a minute reaches.
 # * **Copying** a name that it has never seen is no knowledge at all but a skill: look back, find where the name stood, take its next letter. A minute is too short for it.
 #   The last line shows how far the shipped base model has come, which has read longer and has more parameters.
 #
@@ -541,8 +541,8 @@ for way, prompts in ways.items():
     print(f"asked as {way:6s} right {100 * np.mean(right):3.0f} %; for example", repr(written[0]))
 
 # %% [markdown]
-# The knowledge is there. The first way gets it out. The last way gets out next to nothing: the model has never seen a chat. It does not even know the special tokens, whose vectors are
-# still the random ones of the beginning. It takes the question for a piece of text and goes on with some other text.
+# The knowledge is there. The first way gets it out. The last way gets out next to nothing: the model has never seen a chat. It does not even know the special tokens:
+# it has never read one of them, and as an output each was only ever made unlikely. It takes the question for a piece of text and goes on with some other text.
 #
 # This is the whole story of InstructGPT in one table. The base model **knows**. It does not **answer**, because nobody has shown it that it should.
 # For GPT-3 the showing cost little: 4.9 petaflop/s-days of arithmetic, against 3640 for the reading (Ouyang and others, 2022). It is the subject of lesson 12.
@@ -681,11 +681,11 @@ save_svg(figure, FIGURES / "again.svg", "Loss against tokens for three amounts o
          "on what was read goes to 0 and the loss on new text rises.")
 
 # %% [markdown]
-# To read a text eight times costs a little against reading eight times as much. To read it 64 times is a disaster. The model then knows its rows by heart, and on new text it gets **worse** with each turn.
+# To read a text eight times is worse than to read eight times as much text once ({{curves[8][-1]["held_out"]:.2f}} against {{curves[1][-1]["held_out"]:.2f}}). To read it 64 times is a disaster. The model then knows its rows by heart, and on new text it gets **worse** with each turn.
 # It is the curve of lesson 02 again: counting too finely, and learning by heart, are the same mistake.
 #
 # So how much text does a model want? A rule of thumb was measured in 2022 (Hoffmann and others, *Chinchilla*): for the best use of a given amount of arithmetic,
-# read about 20 tokens for each parameter. A larger model with less text, or a smaller one with more, ends higher for the same cost. (Lesson 07: the cost is about `6 N D` operations, for `N` parameters and `D` tokens.)
+# read about 20 tokens for each parameter. A larger model with less text, or a smaller one with more, ends with a higher loss for the same cost. (Lesson 07: the cost is about `6 N D` operations, for `N` parameters and `D` tokens.)
 
 # %%
 from minigpt.files import read_json

@@ -412,7 +412,7 @@ for kv_heads in (96, 8):
     print(f"GPT-3, {kv_heads:2d} key heads: {size:.1f} GB for one text of 2048 words")
 
 # %% [markdown]
-# Ten thousand million bytes for one conversation, with 2 bytes for each number. And for each new word all of it must travel from the memory to the processor.
+# Ten billion bytes for one conversation, with 2 bytes for each number. And for each new word all of it must travel from the memory to the processor.
 #
 # The cure is to let several query heads share one key head: **grouped queries**. Only `K` shrinks, the number of questions stays. In the package it is one number of the configuration:
 

@@ -60,7 +60,7 @@ for name, nats in losses.items():
 
 # %% [markdown]
 # Now the other one wins. Both numbers are right. Only one of them answers the question.
-# **A number means nothing until you know what it is counted by.** Perplexities can be compared when the tokens are the same, bits per byte always.
+# **A number means nothing until you know what it is counted by.** On the same text, perplexities can be compared when the tokens are the same, bits per byte whatever the tokens are.
 #
 # The package measures each document from its beginning, and counts the end of the text as something that must be predicted:
 #
@@ -316,12 +316,12 @@ for n in (20, 100, 500, 2500, 12500):
     print(f"{n:5d} questions, 80 % right: {100 * low:4.1f} to {100 * high:4.1f} %")
 
 # %% [markdown]
-# To tell 80 % from 81 % takes more than ten thousand questions. Most differences between models that are reported are smaller than their intervals.
+# To tell 80 % from 81 % takes more than ten thousand questions. Many differences between models that are reported are smaller than their intervals.
 #
 # ## 6. The bootstrap: an interval for anything
 #
-# chrF is no proportion, so Wilson does not help. The **bootstrap** (Efron 1979) helps always. Our questions are a sample of all possible questions.
-# How would the mean have come out with another sample? We have no other. So we draw one *from our own*, with replacement: some questions twice, some not at all. A thousand times.
+# chrF is no proportion, so Wilson does not help. The **bootstrap** (Efron 1979) helps with almost any number. Our questions are a sample of all possible questions.
+# How would the mean have come out with another sample? We have no other. So we draw one *from our own*, with replacement: some questions twice, some not at all. Two thousand times.
 
 # %% tolerance=0.05
 def bootstrap(scores, draws=2000, seed=0):
@@ -403,7 +403,7 @@ for n in (100, 400, 1600):
     print(f"{n:4d} questions: intervals apart in {apart:3.0f} %, pairs notice in {by_pairs:3.0f} %")
 
 # %% [markdown]
-# Look at the line of 400 questions. The paired test mostly sees what the intervals never see, in the same data.
+# Look at the line of 400 questions. The paired test mostly sees what the intervals hardly ever see, in the same data.
 #
 # ## 8. Win rates
 #
@@ -528,7 +528,7 @@ for n in (4, 8, 16, 24):
 # The length of the run matters. Our texts are made from patterns, so short runs are shared by honest questions too: false alarms. Long runs find the six.
 # A run that is too long misses a leak in which a single word was changed.
 #
-# Our world is better off than the internet. Its splits are made *before* the text: names, facts and combinations of words of `dev` and `test` never occur in training.
+# Our world is better off than the internet. Its splits are made *before* the text: every invented name and certain pairs of words belong to one split only. A quarter of the facts can be read but is never asked in training; half of the questions about facts are about those.
 #
 # ## 11. Break it
 #

@@ -20,10 +20,16 @@ def band(values):
     return low - margin, high + margin
 
 
+def check(settings):
+    """ValueError if what was recorded belongs to runs with other settings: one file, one recipe."""
+    if _read().get("settings", settings) != settings:
+        raise ValueError(f"{data_folder() / FILE} holds the bands of another recipe; move it away to record this one")
+
+
 def record(settings, seed, logs):
     """Add a run's evaluations to the file. logs {stage: (list of log entries, name of the number)}"""
-    found = _read()
-    measured = found["measured"] if found.get("settings") == settings else {}
+    check(settings)
+    measured = _read().get("measured", {})
     for stage, (log, name) in logs.items():
         steps = measured.setdefault(stage, {}).setdefault(name, {})
         for entry in log:

@@ -34,5 +34,5 @@ def _convert(arguments, portable):
     model = GPT.from_pretrained(folder, backend="numpy")
     has_tokenizer = any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
     tok = Tokenizer.load(folder) if has_tokenizer else None
-    huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable)
+    huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)
     print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

@@ -61,6 +61,8 @@ def run_run(arguments):
     cut, vocab_size = WORLDS[arguments.world]
     world, seconds = cut(load_world()), {}
     bands = {} if arguments.record else expected.load(recipe)
+    if arguments.record:
+        expected.check(recipe)
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)
@@ -69,7 +71,7 @@ def run_run(arguments):
         seconds[name] = round(time.perf_counter() - start, 1)
         return result
 
-    tok = step(1, "tokenizer", lambda: make_tokenizer(world, folder / "tokenizer", vocab_size, arguments.seed))
+    tok = step(1, "tokenizer", lambda: make_tokenizer(arguments.world, world, folder / "tokenizer", vocab_size, arguments.seed))
     base = step(2, "pretraining", lambda: make_base(world, tok, shape, pretraining, folder / "base", bands.get("pretraining")))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
@@ -92,15 +94,24 @@ def _finish(report, recipe, arguments):
         expected.record(recipe, arguments.seed, logs)
 
 
-def make_tokenizer(world, folder, vocab_size, seed):
-    """Train the tokenizer, or take the one that an earlier run left in the folder."""
+def make_tokenizer(name, world, folder, vocab_size, seed):
+    """Train the tokenizer, or take the one that an earlier run with the same settings left in the folder."""
+    path, made_for = folder / "train.json", {"world": name, "vocab_size": vocab_size, "seed": seed}
     if (folder / "tokenizer.json").exists():
+        found = read_json(path) if path.exists() else {}
+        if found != made_for:
+            raise ValueError(f"the tokenizer in {folder} was made for {_brief(found)}, this run is for {_brief(made_for)}; choose another --out, or remove that folder")
         return Tokenizer.load(folder)
     tok = world_tokenizer(world, vocab_size, seed)
+    write_json(path, made_for)
     tok.save(folder)
     for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
         print(f"      {tok.vocab_size} tokens; {line!r} -> " + " | ".join(tok.decode([i]) for i in tok.encode_ordinary(" " + line)))
     return tok
+
+
+def _brief(settings):
+    return ", ".join(f"{name} {value}" for name, value in settings.items()) or "an unknown world"
 
 
 def make_base(world, tok, shape, config, folder, bands=None):

@@ -1,4 +1,5 @@
 """Commands that use a model: answer, chat, continue a text, evaluate."""
+import contextlib
 import itertools
 import json
 import sys
@@ -124,20 +125,25 @@ def run_eval(arguments):
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     world, columns, outcomes = load_world(), {}, {}
+    if arguments.readme and not arguments.report:
+        raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
+    if arguments.json and (arguments.handwritten or arguments.report):
+        raise ValueError("--json prints counts; leave --handwritten and --report out")
     if arguments.handwritten:
         return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.test_examples
     questions = make(world, arguments.split, arguments.n, arguments.seed)
-    if arguments.base:
-        base = InstructGPT.from_pretrained(arguments.base, backend=arguments.backend)
-        styles, name = tasks.best_styles(base, world), f"{arguments.base}, best prompt"
-        print("the base is asked best: " + "; ".join(f"{' / '.join(kind)} {style}" for kind, (style, _) in styles.items()))
-        outcomes[name] = tasks.score(questions, tasks.answer_by_style(base, questions, world, styles))
-        columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
-    for name in filter(None, (arguments.against, arguments.model)):
-        assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
-        outcomes[name] = tasks.score(questions, tasks.answer_all(assistant, questions, label=f"evaluating {name}"))
-        columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
+    with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():  # progress is no JSON
+        if arguments.base:
+            base = InstructGPT.from_pretrained(arguments.base, backend=arguments.backend)
+            styles, name = tasks.best_styles(base, world), f"{arguments.base}, best prompt"
+            print("the base is asked best: " + "; ".join(f"{' / '.join(kind)} {style}" for kind, (style, _) in styles.items()))
+            outcomes[name] = tasks.score(questions, tasks.answer_by_style(base, questions, world, styles))
+            columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
+        for name in filter(None, (arguments.against, arguments.model)):
+            assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
+            outcomes[name] = tasks.score(questions, tasks.answer_all(assistant, questions, label=f"evaluating {name}"))
+            columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
     if arguments.json:
         print(json.dumps(columns, indent=2))
         return

@@ -71,4 +71,4 @@ def report(asked, outcomes, layout=table):
         low, high = wilson(right[last], len(chosen))
         verdict = "" if row.gate is None else f"{row.gate}" + (" missed" if 100 * high < row.gate else "")
         lines.append([row.label, len(chosen), *(f"{100 * n / len(chosen):.1f}" for n in right.values()), f"{100 * low:.1f}-{100 * high:.1f}", verdict])
-    return layout(lines, ["", "prompts", *(f"{name} %" for name in outcomes), "95 %", "asked %"], right=range(1, len(outcomes) + 4))
+    return layout(lines, ["", "prompts", *(f"{name} %" for name in outcomes), "95 % interval", "asked %"], right=range(1, len(outcomes) + 4))

@@ -62,9 +62,9 @@ def dev_scores(assistant, world, n):
     return on_eval
 
 
-def few_shots(world, most=8, seed=0):
+def few_shots(world, most=8):
     """Solved training examples of every kind -> {(family, kind): list of Example}"""
-    return {(name, kind): examples(world, name, "train", most, seed, kind) for name in world.families for kind in FAMILIES[name].kinds}
+    return {(name, kind): examples(world, name, "train", most, 0, kind) for name in world.families for kind in FAMILIES[name].kinds}
 
 
 def best_styles(assistant, world, n=20):
@@ -98,6 +98,8 @@ def _as_text(assistant, question, solved):
         return " " + "\n ".join(turns) + " Answer:" + answer
 
     tok, room = assistant.tokenizer, assistant.model.config.block_size - LONGEST
+    if room < 1:
+        raise ValueError(f"the context is {assistant.model.config.block_size}; a question as plain text needs more than the {LONGEST} of its answer")
     ids = tok.encode_ordinary(written(question, ""))[-room:]
     for example in solved:
         before = tok.encode_ordinary(written(example, f" {example.answer}\n"))
@@ -139,4 +141,4 @@ def comparison(columns, layout=table):
         low, high = wilson(right, n)
         cells = [f"{100 * columns[name][key][0] / columns[name][key][1]:.1f}" for name in names]
         rows.append([key, n, *cells, f"{100 * low:.0f}-{100 * high:.0f}"])
-    return layout(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 %"], right=range(1, len(names) + 3))
+    return layout(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 % interval"], right=range(1, len(names) + 3))

@@ -220,7 +220,7 @@ def _typed(ours, theirs, value):
     kind = next(item.type for item in dataclasses.fields(GPTConfig) if item.name == ours)
     if kind is float and type(value) is int and abs(value) <= LIMIT:
         value = float(value)
-    right = 0 < value <= LIMIT if type(value) is int else isinstance(value, kind)
-    if not right or type(value) is bool and kind is not bool:
+    right = type(value) is bool if kind is bool else isinstance(value, kind) and type(value) is not bool
+    if not right or type(value) is int and not 0 < value <= LIMIT:
         raise ValueError(f"{theirs} is {short(value)}, which is no possible {ours}")
     return value

@@ -74,10 +74,10 @@ def read_folder(folder):
     return config, params
 
 
-def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="float32", portable=False):
+def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="float32", portable=False, stop=()):
     """Writes a model as the folder that transformers reads: GPT-2, GPT-NeoX or Llama, whichever the model is.
 
-    params {our name: array}; metadata {str: str} goes into model.safetensors; dtype "float32" | "float16" of the file. A mix
+    params {our name: array}; metadata {str: str} goes into model.safetensors; dtype "float32" | "float16" of the file; stop: further ids that end a text. A mix
     that transformers does not have is written with our own model_type, or with portable=True refused with a ValueError that
     says what it would take. Each file is replaced as a whole, the weights last.
     """
@@ -93,11 +93,10 @@ def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="f
         if [part.shape for part in parts] != list(theirs.values()):
             raise ValueError(f"{ours} has shape {np.shape(params[ours])}, which is not the config's")
         tensors |= dict(zip(theirs, parts))
-    ids = _special_ids(config, tokenizer)
+    ids = _special_ids(config, tokenizer, stop)
     folder = files.make_folder(folder)
     if tokenizer is not None:
-        chat = all(text in tokenizer.special_tokens for text in template.SPECIAL_TOKENS)
-        tokenizer.save(folder, model_max_length=config.block_size, chat_template=template.CHAT_TEMPLATE if chat else None)
+        tokenizer.save(folder, model_max_length=config.block_size, chat_template=template.chat_template(tokenizer))
     files.write_json(folder / "generation_config.json", ids)
     files.write_json(folder / "config.json", {**families.to_json(config), "dtype": dtype, "bos_token_id": ids["bos_token_id"],
                                               "eos_token_id": ids["bos_token_id"]})
@@ -179,13 +178,17 @@ def _cast(name, array, dtype):
     return array.astype(dtype, copy=False)
 
 
-def _special_ids(config, tokenizer):
-    """generation_config.json: where a text begins and what ends an answer."""
+def _special_ids(config, tokenizer, stop):
+    """generation_config.json: where a text begins and what ends an answer: the tokenizer's end tokens, and the ids in `stop`."""
     if tokenizer is None:
-        return {"bos_token_id": None, "eos_token_id": None}
+        return {"bos_token_id": None, "eos_token_id": _one_or_many(sorted(stop))}
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}: they are not a pair")
     ids = tokenizer.special_tokens
     ends = [ids[text] for text in ("<|endoftext|>", "<|end|>") if text in ids]
-    return {"bos_token_id": ids.get("<|endoftext|>"), "eos_token_id": ends if len(ends) > 1 else ends[0] if ends else None,
-            "pad_token_id": ids.get("<|endoftext|>")}
+    ends += sorted(set(stop).difference(ends))
+    return {"bos_token_id": ids.get("<|endoftext|>"), "eos_token_id": _one_or_many(ends), "pad_token_id": ids.get("<|endoftext|>")}
+
+
+def _one_or_many(ids):
+    return ids if len(ids) > 1 else ids[0] if ids else None

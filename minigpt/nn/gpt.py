@@ -167,7 +167,9 @@ class Transformer:
 
         ids (B, S), kv: the KVCache, which grows by S -> logits (B, V). Padding tokens may have any id.
         """
-        ids = self._check_ids(ids, before=kv.length)
+        ids, room = self._check_ids(ids, before=kv.length), kv.keys.shape[2]
+        if kv.length + ids.shape[1] > room:
+            raise ValueError(f"the cache holds {room} tokens, {kv.length} are in it and {ids.shape[1]} come; make a longer one with new_cache")
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 

@@ -63,7 +63,7 @@ def check_model(model, loss, rng, directions=1):
             return loss(model, False)
 
         x = view.copy()
-        errors[name] = max(directional_error(f, model.grads[name], x, rng) for _ in range(directions))
+        errors[name] = float(np.max([directional_error(f, model.grads[name], x, rng) for _ in range(directions)]))  # NaN stays NaN
         model.params[name] = x
     return errors
 

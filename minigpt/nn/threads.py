@@ -37,11 +37,12 @@ def find_blas():
 
 def _candidates():
     names = ("openblas", "mkl_rt", "blis")
+    package = pathlib.Path(np.__file__).parent  # wheels carry their libraries beside the package, in numpy.libs
     if sys.platform.startswith("linux"):
         with open("/proc/self/maps", encoding="utf-8") as maps:
             mapped = dict.fromkeys(line.split(maxsplit=5)[-1].strip() for line in maps if "/" in line)
-        return [path for path in mapped if any(name in os.path.basename(path) for name in names)]
-    package = pathlib.Path(np.__file__).parent  # wheels carry their libraries beside the package
+        found = [path for path in mapped if any(name in os.path.basename(path) for name in names)]
+        return sorted(found, key=lambda path: not path.startswith(str(package)))  # SciPy may have loaded one of its own
     folders = (package / ".dylibs", package.parent / "numpy.libs")
     return [str(path) for folder in folders for path in sorted(folder.glob("*")) if any(name in path.name for name in names)]
 
@@ -84,18 +85,23 @@ def keep_freed_memory():
             mallopt(option, value)
 
 
+@functools.cache
+def _say_once(line):
+    print(line, flush=True)
+
+
 @contextlib.contextmanager
 def worker_pool(workers=0, shards=1):
     """Yields map(function, items) -> list, in the order of the items, on `workers` threads (0: one per core).
 
     Never more threads than shards. Where BLAS cannot be told to use one thread, one worker runs and BLAS threads itself.
     """
-    workers = min(workers or cores(), shards)
+    workers = max(1, min(workers or cores(), shards))
     keep_freed_memory()
     with contextlib.ExitStack() as stack:
         # also for one worker: with more threads BLAS may cut a sum elsewhere and round it differently
         if shards > 1 and not stack.enter_context(blas_threads(1)):
-            print("NumPy's BLAS cannot be set to one thread here; using one worker and BLAS's own threads", flush=True)
+            _say_once("NumPy's BLAS cannot be set to one thread here; using one worker and BLAS's own threads")
             workers = 1
         if workers == 1:
             yield lambda function, items: [function(item) for item in items]

@@ -5,7 +5,7 @@ from minigpt.text.template import render, show_mask
 HELP = """\
 /new            forget what was said
 /back           take back the last question and its answer
-/show           the conversation as the model reads it; green: what it writes itself
+/show           the whole conversation as tokens; green: what the model writes itself
 /explain        how likely every token of the last answer was, with and without the question
 /temperature X  0: always the likeliest token; higher: more varied
 /help, /quit"""
@@ -22,7 +22,10 @@ def chat(assistant, settings, lines, write):
         if command.startswith("/"):
             if command in ("/new", "/back"):
                 messages, last = [] if command == "/new" else messages[:-2], None
-            write(_command(command, argument, assistant, messages, last, settings))
+            try:
+                write(_command(command, argument, assistant, messages, last, settings))
+            except ValueError as error:
+                write(f"{error}\n")
         elif command:
             asked = [*messages, {"role": "user", "content": line.strip()}]
             try:

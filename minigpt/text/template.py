@@ -1,4 +1,4 @@
-"""The chat template: messages -> ids and loss mask. The only place that inserts special ids; a message's text never can."""
+"""The chat template: messages -> ids and loss mask. The only place that puts special ids into one; a message's text never can."""
 import itertools
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
@@ -13,6 +13,13 @@ CHAT_TEMPLATE = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}
 """
+
+
+
+def chat_template(tok):
+    """What transformers' apply_chat_template needs for this tokenizer -> jinja source; None where it lacks one of our special tokens"""
+    return CHAT_TEMPLATE if all(text in tok.special_tokens for text in SPECIAL_TOKENS) else None
+
 
 GREEN, GREY, RESET = "\x1b[32m", "\x1b[90m", "\x1b[0m"
 

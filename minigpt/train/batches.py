@@ -90,7 +90,7 @@ def pack(examples, T, pad):
     examples: list of (ids, mask) -> Rows. An example is never cut: one longer than T+1 is an error.
     """
     rows, room, open_rows = [], [], []
-    for number, (ids, mask) in enumerate(examples):
+    for number, (ids, mask) in enumerate(examples, 1):
         if len(ids) > T + 1:
             raise ValueError(f"example {number} has {len(ids)} tokens, a row holds {T + 1}; shorten it or raise block_size")
         place = next((r for r in open_rows if room[r] >= len(ids)), None)
@@ -116,6 +116,8 @@ def pack(examples, T, pad):
 
 def batch_at(step, rows, count, seed):
     """`count` rows for step `step`: every epoch reads all rows once in an order drawn from (seed, epoch)."""
+    if len(rows) == 0:
+        raise ValueError("there are no rows to train on; give more text or more conversations")
     wanted = np.arange(step * count, (step + 1) * count)  # row numbers if the data were endless
     picked = np.empty(count, np.int64)
     for epoch in range(wanted[0] // len(rows), wanted[-1] // len(rows) + 1):

@@ -46,6 +46,11 @@ def exists(folder):
     return (folder / FILE).exists()
 
 
+def saved_step(folder):
+    """Step of the folder's checkpoint; 0 where there is none."""
+    return int(safetensors.read_metadata(folder / FILE).get("step", 0)) if exists(folder) else 0
+
+
 def fingerprint(*arrays):
     """SHA-256 over arrays of data: another text or another tokenizer gives another one. None counts as nothing."""
     digest = hashlib.sha256()

@@ -35,7 +35,7 @@ def schedule(step, config):
 
 
 def global_norm(grads):
-    """Euclidean norm of the whole gradient. Summed in float64 blocks, so that a large model loses no digits."""
+    """Euclidean norm of the whole gradient. Blocks are added in float64, so that a large model loses no digits."""
     return math.sqrt(sum(float(np.dot(part, part)) for part in np.array_split(grads.flat, max(1, grads.flat.size >> 16))))
 
 

@@ -29,6 +29,11 @@ def add_world_arguments(parser):
 
 def run_world(args):
     """Run the chosen action with parsed arguments."""
+    for name in ("n", "documents", "per_kind"):
+        if getattr(args, name, 1) < 1:
+            raise ValueError(f"{'-' if name == 'n' else '--'}{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
+    if args.action == "sample" and args.kind and args.family == "documents":
+        raise ValueError(f"--kind {args.kind} is a kind of a task family; give its --family too")
     world = load_world()
     if args.action == "stats":
         print_stats(world)

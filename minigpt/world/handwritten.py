@@ -6,9 +6,9 @@ from minigpt.world.text import read_table
 from minigpt.world.write import story_wants, vocabulary
 
 
-def handwritten(world, family, data_dir=None):
+def handwritten(world, family):
     """The hand-written examples of a family, from data/handwritten. -> list of Example; verify() checks them like all others"""
-    rows = read_table((data_dir or data_folder()) / "handwritten" / f"{family}.tsv")
+    rows = read_table(data_folder() / "handwritten" / f"{family}.tsv")
     return [read_example(world, family, row) for row in rows]
 
 

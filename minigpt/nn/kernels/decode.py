@@ -5,7 +5,9 @@ A step reads each weight once and multiplies once with it, so memory decides and
 49 us), and of a large model two threads read half the weights each. The only kernel without a twin in ops.py: tests
 compare it with the layers' own step.
 """
+import contextlib
 import math
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -64,13 +66,17 @@ def decode_plan(config, params, tables):
                 added, cos, sin, slopes)
 
 
+_turns = threading.Lock()  # Numba's simplest thread pool ends the process when two threads use it at once
+
+
 def decode_step(plan, token, keys, values, length, pad):
     """One token (an id) through the model -> logits (V,). keys and values (L, Tmax, K, D), filled up to `length`.
 
     They grow by one row. pad: the first `pad` rows are padding, which is not seen and not counted as positions.
     """
     logits = np.empty(len(plan.head), plan.flat.dtype)
-    _step(*plan, int(token), keys, values, length, int(pad), logits)
+    with _turns if plan.sizes[-1] else contextlib.nullcontext():
+        _step(*plan, int(token), keys, values, length, int(pad), logits)
     return logits
 
 

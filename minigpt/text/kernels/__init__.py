@@ -1,4 +1,4 @@
-"""What the tokenizer does with megabytes of text, compiled: the twins of bpe.count_pieces, learn_merges and Encoder."""
+"""What the tokenizer does with megabytes of text, compiled: the twins of bpe.count_pieces, learn_merges and encoder."""
 import numpy as np
 
 from minigpt.text.kernels import encoding, training
