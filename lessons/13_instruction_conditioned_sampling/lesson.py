@@ -364,6 +364,14 @@ print(f"a specialist: {STEPS} steps of {SFT.batch_tokens} tokens; the generalist
 # %%
 small = replace(small_world(world), families=JOBS)
 quiz = [e for name in JOBS for e in examples(small, name, "dev", EACH, seed=7)]
+
+def specialise(rows):
+    student = base.model.copy()
+    recipe = replace(SFT, tokens=len(rows) // PER_STEP * SFT.batch_tokens)
+    sft.tune(student, rows, None, recipe)
+    right = tasks.score(quiz, tasks.answer_all(InstructGPT(student, base.tokenizer), quiz))
+    return {name: sum(right[i] for i in numbers) for name, numbers in by_job.items()}
+
 print("each model is asked the same", len(quiz), "questions")
 
 # %%
@@ -374,12 +382,7 @@ def rows_of(family):
     rows = sft.tuning_rows(talks, base.tokenizer, T)
     return Rows(rows.tokens[:count], rows.starts[:count], rows.mask[:count])
 
-def specialise(rows):
-    student = base.model.copy()
-    recipe = replace(SFT, tokens=len(rows) // PER_STEP * SFT.batch_tokens)
-    sft.tune(student, rows, None, recipe)
-    right = tasks.score(quiz, tasks.answer_all(InstructGPT(student, base.tokenizer), quiz))
-    return {name: sum(right[i] for i in numbers) for name, numbers in by_job.items()}
+print("rows of conversations for each job:", STEPS * PER_STEP)
 
 # %%
 def run_all():
