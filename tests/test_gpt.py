@@ -125,7 +125,8 @@ def test_backends_agree(config):
 # The right function
 
 
-@pytest.mark.parametrize("config", list(combinations()), ids=name_of)
+@pytest.mark.parametrize("config", [pytest.param(config, marks=pytest.mark.slow if i % 3 else ()) for i, config in enumerate(combinations())],
+                         ids=[name_of(config) for config in combinations()])
 def test_logits_agree_with_scalar_loops(config):
     """Gradients can be right for a wrong function: a norm in the wrong place, values taken for keys, a sign of a position."""
     model, ids = model_of(dataclasses.replace(config, rope_theta=300.0, norm_eps=0.1)), text(2, 7)

@@ -27,6 +27,7 @@ def meaning(source):
     return ast.dump(ast.parse(source))
 
 
+@pytest.mark.slow
 @ONCE_PER_BUG
 def test_the_line_is_still_there_once(mutant):
     source = (ROOT / mutant.file).read_text("utf-8")

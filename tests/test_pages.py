@@ -47,7 +47,7 @@ def parse(argv):
     return parsed
 
 
-@each_page
+@pytest.mark.parametrize("page", [pytest.param(page, id=name, marks=pytest.mark.slow if "recipes" in name else ()) for name, page in PAGES.items()])
 def test_every_command_parses(page):
     found, of_recipes = commands(page), []
     for line in found:

@@ -117,6 +117,7 @@ def test_equal_models_are_equal_files_in_every_process(tmp_path, monkeypatch):
     assert len(digests) == 1 and len(names) == 3
 
 
+@pytest.mark.slow
 def test_500_bit_flips_in_a_model_folder(tmp_path):
     """Whatever bit of the weights' file flips, the folder is refused in one line."""
     model, rng = Transformer(GPTConfig(50, 8, 2, 2, 16, position="rope")), np.random.default_rng(6)

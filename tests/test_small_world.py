@@ -19,7 +19,7 @@ def test_it_is_a_part_of_the_world(worlds):
     assert all(set(word["en"] for word in words) <= set(word["en"] for word in world.words[tag]) for tag, words in small.words.items())
 
 
-@pytest.mark.parametrize("split", ["train", "dev", "test"])
+@pytest.mark.parametrize("split", ["train", pytest.param("dev", marks=pytest.mark.slow), "test"])
 def test_every_family_and_split_can_be_drawn_and_verified(worlds, split):
     for family in worlds[1].families:
         found = examples(worlds[1], family, split, 60, 0)

@@ -74,9 +74,9 @@ def test_learning_from_nothing():
     assert kernels.learn_merges({}, 5) == kernels.learn_merges({b"a": 9}, 5) == []
 
 
-@pytest.mark.parametrize("split", ["han", pytest.param("gpt2", marks=pytest.mark.slow)])
-def test_encoding(split):
-    texts = [*random_texts(22, 3000), "", *long_texts(2), ""]
+@pytest.mark.parametrize("split, count", [("han", 600), *(pytest.param(split, 3000, marks=pytest.mark.slow) for split in splitting.SPLITS)])
+def test_encoding(split, count):
+    texts = [*random_texts(22, count), "", *long_texts(2), ""]
     tok = Tokenizer.train(texts, 1500, split=split, backend="numpy")
     for some in (texts, texts[:1], []):
         (ids, offsets), (expected, expected_offsets) = (encode(some) for encode in (tok._compiled, tok._plain))

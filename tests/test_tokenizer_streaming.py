@@ -32,6 +32,7 @@ def cut(rng, text, longest):
         at += step
 
 
+@pytest.mark.parametrize("tok", ["han", pytest.param("gpt2", marks=pytest.mark.slow)], indirect=True)
 def test_2_000_random_chunkings(tok, eager):
     rng = random.Random(0)
     parts = [*SPECIALS, *TRICKY]

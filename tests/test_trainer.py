@@ -130,8 +130,8 @@ def train_stage(stage, model, config, folder):
     return sft.tune(model, data("sft"), data("pretrain"), config, folder, lambda step, model: {"seen": step})
 
 
-@every_stage
-@pytest.mark.parametrize("optimizer", ["muon", pytest.param("adamw", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stage, optimizer", [("pretrain", "muon"), *(pytest.param(*pair, marks=pytest.mark.slow)
+                                              for pair in (("sft", "muon"), ("pretrain", "adamw"), ("sft", "adamw")))])
 def test_resuming_gives_the_same_bits(stage, optimizer, tmp_path, monkeypatch):
     """Ctrl-C in the third and in the seventh step, with one worker and with two."""
     config = dataclasses.replace(CONFIG, optimizer=optimizer)

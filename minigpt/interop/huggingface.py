@@ -77,9 +77,10 @@ def read_folder(folder):
 def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="float32", portable=False, stop=()):
     """Writes a model as the folder that transformers reads: GPT-2, GPT-NeoX or Llama, whichever the model is.
 
-    params {our name: array}; metadata {str: str} goes into model.safetensors; dtype "float32" | "float16" of the file; stop: further ids that end a text. A mix
-    that transformers does not have is written with our own model_type, or with portable=True refused with a ValueError that
-    says what it would take. Each file is replaced as a whole, the weights last.
+    params {our name: array}; metadata {str: str} goes into model.safetensors; dtype "float32" | "float16" of the file; stop:
+    ids that end a text beside the tokenizer's own. A mix that transformers does not have is written with our own model_type,
+    or with portable=True refused with a ValueError that says what it would take. Each file is replaced as a whole, the
+    weights last.
     """
     family = families.FAMILIES[families.family_of(config, portable)]
     expected = _expected(family, config)
