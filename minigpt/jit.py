@@ -70,9 +70,10 @@ def cache_folder():
 
 
 def source_hash():
-    """-> 16 hexadecimal digits that change when any kernel's source does, or that of the definitions, whose constants are compiled in"""
+    """-> 16 hexadecimal digits that change when any kernel's source does"""
     package = Path(__file__).parent
     digest = hashlib.sha256()
+    # ops.py: its constants are compiled into kernels
     for path in [package / "jit.py", package / "nn" / "ops.py", *sorted(package.glob("*/kernels/*.py"))]:
         digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -115,6 +115,7 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     assert main(["answer", "What is the capital of France?", "--model", str(tmp_path / "tuned"), "--explain", "--max-new-tokens", "5"]) == 0
     assert "given" in capsys.readouterr().out
     assert main(["sample", "--model", str(tmp_path / "base"), "--seed", "1", "--max-new-tokens", "5", "-n", "2"]) == 0
+    capsys.readouterr()
     assert main(["eval", "--model", str(tmp_path / "tuned"), "--against", str(tmp_path / "base"), "-n", "2", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {str(tmp_path / "base"), str(tmp_path / "tuned")}
     assert main(["export", str(tmp_path / "tuned"), "--out", str(tmp_path / "exported"), "--dtype", "float16"]) == 0

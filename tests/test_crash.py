@@ -77,7 +77,7 @@ def test_the_whole_run_killed_in_every_stage(tmp_path, capsys):
     for stage in ("base", "tuned"):
         assert digest(tmp_path / "straight" / stage) == digest(tmp_path / "cut" / stage)
     for change, words in ((["--pretrain-tokens", "9000"], ["base", "tokens 6144", "9000"]), (["--sft-tokens", "9000"], ["tuned", "9000"]),
-                          (["--seed", "1"], ["base", "seed 0"]), (["--preset", "tiny"], ["base", "n_layer 2"])):
+                          (["--seed", "1"], ["tokenizer", "seed 0"]), (["--preset", "tiny"], ["base", "n_layer 2"])):
         refused(capsys, [*argv, str(tmp_path / "cut"), *change], *words)
 
 
