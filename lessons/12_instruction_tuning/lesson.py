@@ -537,7 +537,7 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #
 # * The base answers {{share["base"]:.0f}} % through the template. It has never seen these tokens. After {{log["steps"]}} steps the same weights, moved a little, answer {{share["answers, replay"]:.0f}} %.
 # * Without replay a byte of old text costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
-# * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. Yet it is {{share["answers, no replay"]:.0f}} % right without replay and {{share["answers, replay"]:.0f}} % with it: a price that these questions cannot show.
+# * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. It is {{share["answers, no replay"]:.0f}} % right without replay and {{share["answers, replay"]:.0f}} % with it: too small a difference for these questions to show.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
 #   One would expect that what goes into learning to ask is missing in learning to answer; {{len(questions)}} questions are too few to show it. What can be seen: the old text is forgotten less
 #   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
