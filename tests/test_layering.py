@@ -142,6 +142,7 @@ def test_the_check_sees_planted_arrows(module, source, wrong):
     assert bool(complaints(module, imports(source, module, False))) == wrong
 
 
+@pytest.mark.slow
 def test_no_text_becomes_code():
     """Only the lessons' runner may: a lesson's cells are Python that its reader asked to run."""
     for module, path in MODULES.items():

@@ -85,6 +85,7 @@ def test_encoding(split, count):
         np.testing.assert_array_equal(offsets, expected_offsets)
 
 
+@pytest.mark.slow
 def test_merges_in_any_order():
     """Files of others may list a merge before those that make its parts, and the same token twice."""
     rng = random.Random(3)

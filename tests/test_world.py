@@ -74,6 +74,7 @@ def test_training_practises_more_often_what_is_hard(world):
     assert all(world.practice[what] > SHARES[what] for what in SHARES) and small_world(world).practice == SHARES
 
 
+@pytest.mark.slow
 def test_order_of_requests_does_not_matter(world):
     """The cache inside a world holds only what the tables decide."""
     fresh = load_world()

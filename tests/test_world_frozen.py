@@ -25,7 +25,7 @@ def digest(world, split, per_kind):
     return hashlib.sha256(jsonl(world, split, per_kind, seed=0).encode("utf-8")).hexdigest()
 
 
-@pytest.mark.parametrize("split", ["dev", "test"])
+@pytest.mark.parametrize("split", [pytest.param("dev", marks=pytest.mark.slow), "test"])
 def test_the_first_examples_of_the_evaluation_are_frozen(world, split):
     assert digest(world, split, 20) == SHA256[split, 20]
 

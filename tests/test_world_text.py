@@ -107,6 +107,7 @@ def test_every_telling_is_one_sentence_and_names_its_feeling_last(world):
                     assert (feeling in wording) == (step == list(plot.parts[ending])[-1]), wording
 
 
+@pytest.mark.slow
 def test_stories_tell_what_their_questions_ask(world):
     """The words of an answer occur in the story; what is unanswerable is never answerable in the same telling."""
     rng = random.Random(1)
