@@ -103,7 +103,7 @@ MOMENTS = [("minigpt.train.pretrain.read_text", 1, None), ("minigpt.train.checkp
 
 @posix
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("target, call, step", [pytest.param(*moment, id="{0[0]}-{0[1]}".format((moment[0].split(".")[-1], moment[1])), marks=pytest.mark.slow if i % 3 else ())
+@pytest.mark.parametrize("target, call, step", [pytest.param(*moment, id=f"{moment[0].split('.')[-1]}-{moment[1]}", marks=pytest.mark.slow if i % 3 else ())
                                                for i, moment in enumerate(MOMENTS)])
 @pytest.mark.usefixtures("no_curves")
 def test_a_signal_at_any_moment(number, target, call, step, kit, tmp_path, monkeypatch, capsys):

@@ -36,11 +36,11 @@ def agree(fast, slow, tolerance, pad=0, prompt=3):
     np.testing.assert_allclose(caches[0].values, caches[1].values, rtol=0, atol=tolerance * np.abs(caches[1].values).max())
 
 
-@pytest.mark.parametrize("pad, options", [(2, OPTIONS[::7]), *(pytest.param(pad, OPTIONS, marks=pytest.mark.slow) for pad in (0, 2))],
+@pytest.mark.parametrize("pad, chosen", [(2, OPTIONS[::7]), *(pytest.param(pad, OPTIONS, marks=pytest.mark.slow) for pad in (0, 2))],
                          ids=["some", "none_before", "two_before"])
-def test_every_option_in_float64(pad, options):
-    """Every seventh of the 288 has every value of every option in it."""
-    for options in options:
+def test_every_option_in_float64(pad, chosen):
+    """In every seventh of the 288, each value of an option meets each of every other."""
+    for options in chosen:
         agree(*pair("float64", *options), 1e-12, pad)
 
 

@@ -60,9 +60,9 @@ def run_run(arguments):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
     cut, vocab_size = WORLDS[arguments.world]
     world, seconds = cut(load_world()), {}
-    bands = {} if arguments.record else expected.load(recipe)
     if arguments.record:
-        expected.check(recipe)
+        expected.check(recipe)  # now, not after the work
+    bands = {} if arguments.record else expected.load(recipe)
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)

@@ -124,11 +124,11 @@ def run_eval(arguments):
     """Score one or two models on the same held-out prompts."""
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
-    world, columns, outcomes = load_world(), {}, {}
     if arguments.readme and not arguments.report:
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
     if arguments.json and (arguments.handwritten or arguments.report):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
+    world, columns, outcomes = load_world(), {}, {}
     if arguments.handwritten:
         return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.test_examples
@@ -151,7 +151,7 @@ def run_eval(arguments):
     if arguments.report:
         documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
         print(f"\n{bits_per_byte(assistant.model, assistant.tokenizer, documents):.3f} bits per byte of held-out text ({arguments.model})")
-    if arguments.report and arguments.readme:
+    if arguments.readme:
         update_section("evaluation", report.report(questions, outcomes, markdown_table))
     for name in list(outcomes)[:-1]:
         first, second, p = paired(outcomes[name], outcomes[arguments.model])

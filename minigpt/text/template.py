@@ -15,7 +15,6 @@ CHAT_TEMPLATE = """\
 """
 
 
-
 def chat_template(tok):
     """What transformers' apply_chat_template needs for this tokenizer -> jinja source; None where it lacks one of our special tokens"""
     return CHAT_TEMPLATE if all(text in tok.special_tokens for text in SPECIAL_TOKENS) else None
