@@ -111,7 +111,7 @@ class TrainConfig:
     clip: float = setting(1.0, "largest norm of the whole gradient; 0: none", paper="1.0")
     replay: float = setting(0.25, "tuning only: fraction of each batch that is pretraining text", paper="PPO-ptx")
     seed: int = setting(0, "seed of the weights, the data and the dropout")
-    shards: int = setting(0, "pieces of each batch whose gradients are added in order; 0: 4 below 20 M parameters, else 2")
+    shards: int = setting(0, "pieces of each batch whose gradients are added in order; 0: one per core, 2 to 4; above 20 M parameters 2")
     workers: int = setting(0, "threads that process shards; 0: one per core (results do not depend on it)")
     eval_every: int = setting(250, "steps between evaluations on held-out text")
     save_every: int = setting(500, "steps between checkpoints")

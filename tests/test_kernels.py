@@ -1,8 +1,10 @@
 """The parts of which kernels are made: fast exponentials, tiles at every size, processors of other widths."""
 import math
 import os
+import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from minigpt.jit import jit
 from minigpt.nn import ops
 from minigpt.nn.kernels import attention, exponential, matmul, primitives
+from minigpt.nn.kernels.denormals import flush_denormals
 
 AVX512 = "+avx,+avx2,+fma,+bmi,+bmi2,+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd"
 OTHER_PROCESSORS = {
@@ -19,7 +22,7 @@ OTHER_PROCESSORS = {
     "intel-avx512": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": AVX512 + ",-prefer-256-bit"},
     "sse2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
 }
-PRIMES = [(1, 1, 1), (2, 3, 31), (7, 13, 37), (8, 256, 32), (61, 257, 65), (67, 521, 97), (9, 600, 1)]  # M, K, N
+PRIMES = [(1, 1, 1), (2, 3, 31), (7, 13, 37), (8, 256, 32), (61, 257, 65), (67, 521, 97), (9, 600, 1), (263, 67, 33)]  # M, K, N
 
 
 @jit
@@ -151,3 +154,17 @@ def _runs(processor):
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     features = OTHER_PROCESSORS[processor]["NUMBA_CPU_FEATURES"].split(",")
     return all(f" {feature[1:]}" in flags for feature in features if feature.startswith("+"))
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1" or platform.machine().lower() not in ("x86_64", "amd64"),
+                    reason="reads the control word of x86")
+def test_tiny_numbers_are_zero_inside_the_block_of_this_thread_only():
+    tiny = np.full(64, 1e-40, np.float32)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(int).result()  # a thread has what its creator had
+        with pytest.raises(KeyError), flush_denormals():
+            with flush_denormals():
+                assert not (tiny * np.float32(1)).any()
+            assert not (tiny * np.float32(1)).any() and other.submit(lambda: (tiny * np.float32(1)).all()).result()
+            raise KeyError
+        assert (tiny * np.float32(1)).all()

@@ -10,13 +10,14 @@ import sys
 import pytest
 
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
+from minigpt.world.answer import FORMATS, PRACTICE_FORMATS
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair
 from minigpt.world.splits import pairs_allowed, split_of
-from minigpt.world.stories import tell
+from minigpt.world.stories import ENDINGS, choose_steps, tell
 from minigpt.world.tables import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices
@@ -72,6 +73,28 @@ def test_training_practises_more_often_what_is_hard(world):
         number = sum(example.wants["number"] is not None for example in asked[1])
         assert chinese / 600 == pytest.approx(shares["chinese"], abs=0.05) and number / 300 == pytest.approx(shares["number"], abs=0.08), split
     assert all(world.practice[what] > SHARES[what] for what in SHARES) and small_world(world).practice == SHARES
+
+
+def test_formats_of_training_only_are_never_evaluated(world):
+    right = {"small": lambda text: text == text.lower(), "loud": lambda text: text.endswith("!"),
+             "twice": lambda text: text[: len(text) // 2] == text[-(len(text) // 2):], "letters": str.isupper}
+    met = set()
+    for example in examples(world, "answer", "train", 1200, seed=4):
+        form = example.facets.get("format", "letters")
+        assert form not in right or right[form](example.answer), (form, example.answer)
+        met |= {form}
+    assert met == {*right, *FORMATS["facts"]} and set(PRACTICE_FORMATS) < met
+    assert {example.facets["format"] for example in examples(world, "answer", "test", 300, seed=4)} == set(FORMATS["facts"])
+
+
+def test_a_wanted_number_of_sentences_decides_what_training_tells(world):
+    rng = random.Random(4)
+    for plot in world.plots.values():
+        for ending in ENDINGS:
+            for number in range(4, 8):
+                told = {choose_steps(plot, ending, rng, number, 0.5, early=True) for _ in range(5)}
+                assert len(told) == 1 and (told == {None} or len(*told) == number)
+    assert len({tell(world, rng, "dev", "repair", "sad", sentences=6).told for _ in range(30)}) > 1
 
 
 @pytest.mark.slow

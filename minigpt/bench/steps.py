@@ -10,7 +10,7 @@ from minigpt.nn.threads import worker_pool
 from minigpt.sample.generate import generate
 from minigpt.train import optim
 from minigpt.train.batches import Batch
-from minigpt.train.trainer import gradients
+from minigpt.train.trainer import default_shards, gradients
 
 # name: (layers, heads, width, vocabulary, T, B); nanoGPT's body with biases and a tied head
 SHAPES = {"a": (4, 4, 128, 65, 64, 12), "b": (4, 4, 256, 1024, 128, 16), "c": (6, 6, 384, 65, 256, 8),
@@ -32,7 +32,7 @@ def training_steps(shape, samples=5, workers=0, matmul=None, backend="fast", opt
     config, state = TrainConfig(optimizer=optimizer, tokens=10**9, batch_tokens=B * T), optim.new_state(model.params)
     ids = np.random.default_rng(0).integers(0, V, (B, T + 1)).astype(np.int32)
     batch = Batch(ids[:, :-1].copy(), ids[:, 1:].copy())
-    shards = 2 if model.large else 4
+    shards = default_shards(model)
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     found = []
     with worker_pool(workers, shards) as run_all:

@@ -3,7 +3,7 @@ import json
 import math
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from minigpt.files import atomic_write, parse_json, read_bytes
 from minigpt.nn import losses
-from minigpt.nn.threads import worker_pool
+from minigpt.nn.backend import training_context
+from minigpt.nn.threads import cores, worker_pool
 from minigpt.show.progress import Progress
 from minigpt.train import checkpoint, optim
 
@@ -45,8 +46,9 @@ def train(model, config, run):
     The result does not depend on the number of workers: shards are fixed, and their gradients are added in order.
     """
     state = optim.new_state(model.params)
+    shards = config.shards or default_shards(model)
+    config = replace(config, shards=shards)  # saved with the checkpoint: resumed with another number, sums would round differently
     log = _resume(model, state, config, run)
-    shards = config.shards or (2 if model.large else 4)
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
     with worker_pool(config.workers, shards) as run_all, _signals() as received:
@@ -78,6 +80,11 @@ def train(model, config, run):
     return log
 
 
+def default_shards(model):
+    """One per core, but two to four: each costs Python's time for every layer. A large model has memory for two only."""
+    return 2 if model.large else min(max(2, cores()), 4)
+
+
 def gradients(model, batch, buffers, run_all, seed):
     """Mean loss in nats over the batch; buffers[0] receives the gradient, the sum over shards in their order.
 
@@ -89,7 +96,8 @@ def gradients(model, batch, buffers, run_all, seed):
     def one(i):
         buffers[i].flat[:] = 0.0
         rng = np.random.default_rng([*seed, i]) if model.config.dropout else None
-        return shard_gradient(model, shards[i], denominator, buffers[i], rng)
+        with training_context(model.backend):  # on every thread, or the number of workers would show
+            return shard_gradient(model, shards[i], denominator, buffers[i], rng)
 
     def add(piece):
         total = buffers[0].flat[piece]

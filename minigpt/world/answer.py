@@ -9,6 +9,7 @@ from minigpt.world.text import choose
 
 UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
+PRACTICE_FORMATS = ("small", "twice", "loud")     # of training only: who can follow these looks for what is asked
 
 
 def answers(form, shorts, fulls, short_first=False):
@@ -17,12 +18,17 @@ def answers(form, shorts, fulls, short_first=False):
         return (*shorts, *fulls) if short_first else (*fulls, *shorts)
     if form == "sentence":
         return tuple(fulls)
-    return (shorts[0].upper(),) if form == "capitals" else (shorts[0],)
+    short = shorts[0]
+    return ({"word": short, "capitals": short.upper(), "small": short.lower(), "twice": f"{short} {short}",
+             "loud": fulls[0].removesuffix(".") + "!"}[form],)
 
 
-def format_fits(form, short):
-    """One word can only be asked for where the answer is one."""
-    return form in ("plain", "sentence") or " " not in short
+def draw_format(world, rng, split, kind, short):
+    """The form that an answer should have; one word can only be asked for where the answer is one. -> a name of FORMATS"""
+    form = "plain"
+    if is_due(world, rng, split, "format"):
+        form = rng.choice(PRACTICE_FORMATS if is_due(world, rng, split, "variety") else FORMATS[kind])
+    return "plain" if form in ("word", "capitals") and " " in short else form
 
 
 def add_format(world, rng, prompt, form, language, split):
@@ -37,9 +43,7 @@ def make_reading(world, rng, split, kind):
     """Draw a story and a question that it answers, or (kind unanswerable) one that it does not. -> Example"""
     story = tell(world, rng, split, paragraphs=rng.choice((1, 1, 1, 2)))
     question, short, full = (ask_unknown(story, rng), UNKNOWN, UNKNOWN) if kind == "unanswerable" else ask(story, rng)
-    form = rng.choice(FORMATS["reading"]) if is_due(world, rng, split, "format") else "plain"
-    if not format_fits(form, short):
-        form = "plain"
+    form = draw_format(world, rng, split, "reading", short)
     language = draw_language(world, rng, split)
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, kind="reading", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
@@ -60,9 +64,7 @@ def make_fact(world, rng, split, kind):
         world.cache["facts", wanted] = [fact for fact in world.facts if fact.split == wanted]
     fact = rng.choice(world.cache["facts", wanted])
     shorts = facts.short_answers(world, fact)
-    form = rng.choice(FORMATS["facts"]) if is_due(world, rng, split, "format") else "plain"
-    if not format_fits(form, shorts[0]):
-        form = "plain"
+    form = draw_format(world, rng, split, "facts", shorts[0])
     new_form = split != "train" and rng.random() < 0.25
     language = draw_language(world, rng, split)
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=language)
@@ -76,8 +78,18 @@ def make_fact(world, rng, split, kind):
     return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
 
 
+def make_letters(world, rng, split):
+    """Write a word in capital letters: training practises it, for a word that is one token has no letters to see. -> Example"""
+    word = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"])))["en"]
+    wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format="letters", language=draw_language(world, rng, split))
+    facets = make_facets(world, "answer", f"letters/{language}", {}, phrasing, language)
+    return Example("answer", "facts", (user(wording.replace("{word}", word)),), word.upper() + ".", facets)
+
+
 def make(world, rng, split, kind):
     """Make an example of the kind. -> Example"""
+    if kind == "facts" and is_due(world, rng, split, "letters"):
+        return make_letters(world, rng, split)
     return (make_fact if kind == "facts" else make_reading)(world, rng, split, kind)
 
 

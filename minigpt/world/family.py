@@ -73,8 +73,9 @@ def add_aside(world, rng, split, wording, phrasing, language):
 
 
 def is_due(world, rng, split, what):
-    """Does an example ask for something that only some do ("chinese", "number", "format")? Training may practise it more often."""
-    return rng.random() < (world.practice if split == "train" else SHARES)[what]
+    """Does an example ask for something that only some do (a key of SHARES)? Training may practise it more often."""
+    share = (world.practice if split == "train" else SHARES)[what]
+    return share > 0 and rng.random() < share
 
 
 def draw_language(world, rng, split):

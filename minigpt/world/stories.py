@@ -64,8 +64,10 @@ def read_plot(name, slots, shared, rows):
     return Plot(name, slots, shared, parts, gist, asks, unknowns)
 
 
-def choose_steps(plot, ending, rng, sentences, often):
+def choose_steps(plot, ending, rng, sentences, often, early=False):
     """The parts to tell: all required ones, and optional ones by chance, or as many as make the wanted number of sentences.
+
+    early: the first optional ones, so that a reader who knows the plot and the number knows what comes next without counting.
 
     -> tuple of part names, or None where the plot cannot be told in that many sentences
     """
@@ -79,7 +81,7 @@ def choose_steps(plot, ending, rng, sentences, often):
         surplus = len(steps) - sentences
         if not 0 <= surplus <= len(optional):
             return None
-        left_out = set(rng.sample(optional, surplus))
+        left_out = set(optional[len(optional) - surplus:] if early else rng.sample(optional, surplus))
     return tuple(step for step in steps if step not in left_out)
 
 
@@ -98,7 +100,7 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     """
     plot = world.plots[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
-    told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7)
+    told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7, early=split == "train")
     if told is None:
         raise ValueError(f"the plot {plot.name!r} cannot be told in {sentences} sentences; choose another number or plot")
     # what every plot may tell is beside the point: its pairs are from training, so that the held-out pair is always told

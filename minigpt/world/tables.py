@@ -14,8 +14,9 @@ WORD_TABLES = (*THINGS, "places", "people", "family", "subjects", "verbs", "acti
                "numbers", "times", "materials", "positions")
 
 
-# of the evaluated examples: instructions in Chinese, texts of a wanted number of sentences, answers in a wanted format
-SHARES = {"chinese": 0.125, "number": 0.3, "format": 0.25}
+# of the evaluated examples: instructions in Chinese, texts of a wanted number of sentences, answers in a wanted format, of these
+# in a format that only training asks for, and words to be written in capital letters instead of facts
+SHARES = {"chinese": 0.125, "number": 0.3, "format": 0.25, "variety": 0.0, "letters": 0.0}
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,7 +38,8 @@ class World:
     invented: float = 0.6       # share of the people in training whose names are invented
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
-    practice: dict = field(default_factory=lambda: {"chinese": 0.25, "number": 0.5, "format": 0.4})     # SHARES of training
+    # SHARES of training
+    practice: dict = field(default_factory=lambda: {"chinese": 0.33, "number": 0.6, "format": 0.45, "variety": 0.3, "letters": 0.1})
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 
 

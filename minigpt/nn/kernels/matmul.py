@@ -14,6 +14,7 @@ from minigpt.nn.kernels.primitives import SQUARE, copy_row, transpose_square
 from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
 DEPTH = 256  # terms of the sum done at once: a panel of DEPTH x COLUMNS numbers fits into the first-level cache
+SHALLOW, BLOCK = 64, 32  # the same for a transposed product, and how many tiles' columns of its left operand lie beside them
 
 
 @jit
@@ -76,27 +77,30 @@ def product_with_transposed(a, b, out):
 
 @jit
 def product_of_transposed(a, b, out):
-    """out = a.T @ b. a (K, M), b (K, N), out (M, N)"""
-    M, whole = a.shape[1], a.shape[1] // ROWS * ROWS
-    panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), np.zeros((DEPTH, ROWS), a.dtype), np.zeros((1, COLUMNS), a.dtype)
-    square = _square(a)
-    for first in range(0, len(b), DEPTH):
-        depth = min(DEPTH, len(b) - first)
-        slab = a[first : first + depth]
-        for k in range(depth):
-            for r in range(M - whole):
-                edge[k, r] = slab[k, whole + r]
-        for j in range(0, b.shape[1], COLUMNS):
-            _pack(b, first, depth, j, panel)
-            for i in range(0, M, ROWS):
-                rows, column = (slab, i) if i < whole else (edge[:depth], 0)
-                if i >= whole or j + COLUMNS > b.shape[1]:
-                    tile_transposed(rows, column, panel[:depth], zero, 0, 0, 0, square, 0, 0)
-                    _store_edge(square, first, out, i, j)
-                elif first == 0:
-                    tile_transposed(rows, column, panel[:depth], zero, 0, 0, 0, out, i, j)
-                else:
-                    tile_transposed(rows, column, panel[:depth], out, i, j, 1, out, i, j)
+    """out = a.T @ b. a (K, M), b (K, N), out (M, N)
+
+    A tile needs ROWS neighbours of every row of a, so it would read from as many pages of memory as there are rows: blocks of a
+    are copied, tile by tile, and used for all of b's columns.
+    """
+    M, N = a.shape[1], b.shape[1]
+    panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW, ROWS), a.dtype)
+    square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
+    for low in range(0, M, BLOCK * ROWS):
+        high = min(low + BLOCK * ROWS, M)
+        for first in range(0, len(b), SHALLOW):
+            depth = min(SHALLOW, len(b) - first)
+            _pack_columns(a, first, depth, low, high, block)
+            for j in range(0, N, COLUMNS):
+                _pack(b, first, depth, j, panel)
+                for i in range(low, high, ROWS):
+                    columns = block[(i - low) // ROWS, :depth]
+                    if i + ROWS > M or j + COLUMNS > N:
+                        tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, square, 0, 0)
+                        _store_edge(square, first, out, i, j)
+                    elif first == 0:
+                        tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, out, i, j)
+                    else:
+                        tile_transposed(columns, 0, panel[:depth], out, i, j, 1, out, i, j)
 
 
 @jit
@@ -162,6 +166,20 @@ def _pack(b, first, depth, j, panel):
         for k in range(depth):
             for c in range(COLUMNS):
                 panel[k, c] = b[first + k, j + c] if c < count else 0
+
+
+@jit
+def _pack_columns(a, first, depth, low, high, block):
+    """block[p, k, r] = a[first+k, low + p*ROWS + r], zeros beyond a's last column"""
+    whole = (high - low) // ROWS
+    for k in range(depth):
+        for p in range(whole):
+            copy_row(block[p], k, 0, a, first + k, low + p * ROWS, ROWS)
+    if low + whole * ROWS < high:
+        for k in range(depth):
+            for r in range(ROWS):
+                column = low + whole * ROWS + r
+                block[whole, k, r] = a[first + k, column] if column < high else 0
 
 
 @jit

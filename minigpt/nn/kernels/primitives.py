@@ -135,3 +135,33 @@ def maximum(typing, a, b):
         return builder.call(function, arguments)
 
     return a(a, a), _generate
+
+
+def _bytes_at(context, builder):
+    """A place for the control word, as the two instructions below want it."""
+    word = cgutils.alloca_once(builder, llvmlite.ir.IntType(32))
+    kind = llvmlite.ir.FunctionType(llvmlite.ir.VoidType(), [llvmlite.ir.IntType(8).as_pointer()])
+    return word, builder.bitcast(word, kind.args[0]), kind
+
+
+@low_level(lambda: 0)
+def read_control(typing):
+    """This thread's control word of x86's vector instructions (MXCSR): how they round, and what tiny numbers are to them."""
+    def _generate(context, builder, signature, arguments):
+        word, place, kind = _bytes_at(context, builder)
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.stmxcsr"), [place])
+        return builder.load(word)
+
+    return types.uint32(), _generate
+
+
+@low_level(lambda word: None)
+def write_control(typing, word):
+    """Set what read_control reads."""
+    def _generate(context, builder, signature, arguments):
+        word, place, kind = _bytes_at(context, builder)
+        builder.store(arguments[0], word)
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.ldmxcsr"), [place])
+        return context.get_dummy_value()
+
+    return types.void(types.uint32), _generate
