@@ -6,8 +6,6 @@ took two and a half times as long.
 import contextlib
 import platform
 
-from numba.core import config
-
 from minigpt.jit import jit
 from minigpt.nn.kernels.primitives import read_control, write_control
 
@@ -27,7 +25,7 @@ def _write(word):
 @contextlib.contextmanager
 def flush_denormals():
     """Inside the block this thread knows no numbers below 1.2e-38 (float64: 2.2e-308); elsewhere than on x86 nothing happens."""
-    if config.DISABLE_JIT or platform.machine().lower() not in ("x86_64", "amd64"):
+    if platform.machine().lower() not in ("x86_64", "amd64"):
         yield
         return
     before = _read()
