@@ -4,6 +4,7 @@ A program can be killed, and a disk can be full, between any two bytes. So nothi
 to a temporary file beside the target, are forced to the disk, and only then take the target's name in one step. Whoever
 opens the target sees the old file or the new one, never half of one.
 """
+import contextlib
 import errno
 import json
 import math
@@ -11,6 +12,11 @@ import os
 import re
 import reprlib
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:                                    # Windows
+    fcntl = None
 
 TEMPORARY = (".minigpt-", ".part")      # our temporary files begin and end like this, so that left-over ones can be recognised
 
@@ -70,6 +76,31 @@ def make_folder(path):
     except OSError as error:
         raise _explain(error, "write to the folder", path) from error
     return path
+
+
+@contextlib.contextmanager
+def sole_writer(folder):
+    """Inside the block no other process passes here with the same folder: ValueError says so at once. None: no folder, no lock.
+
+    The system takes the lock back from a process that dies. Where folders cannot be locked nothing is refused.
+    """
+    if folder is None or fcntl is None:
+        yield
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _explain(error, "write to the folder", folder) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another run is writing to {folder}; wait for it, stop it, or choose another --out") from None
+        except OSError:                                # some network file systems
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_to_read(path):

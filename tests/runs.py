@@ -107,7 +107,7 @@ def refused(capsys, argv, *words):
 
 def train_small(folder, on_eval):
     """Six steps without a command, saved every second one; on_eval(step, model) is called after each."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     config = TrainConfig(tokens=6 * 32, batch_tokens=32, eval_every=1, save_every=2)
     run = trainer.Run("small", lambda step: batch_at(step, SMALL_ROWS, 4, 0), folder, {}, on_eval)
     return trainer.train(Transformer(SMALL, backend="numpy"), config, run)

@@ -13,6 +13,7 @@ import pytest
 from runs import BATCH, HOME, STEPS, command, digest, every_stage, exit_status, left_over, refused, saved_step, straight, train_small
 from test_files import in_child, posix
 
+from minigpt import files
 from minigpt.__main__ import main
 from minigpt.train import checkpoint, trainer
 
@@ -32,6 +33,18 @@ def interrupt(patch, target, call, number):
 
 
 # Killed
+
+
+@posix
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    def second_run(step, model):
+        with pytest.raises(ValueError, match="another run is writing to"):
+            train_small(tmp_path / "a", lambda step, model: {})
+        return {}
+
+    train_small(tmp_path / "a", second_run)
+    train_small(tmp_path / "b", lambda step, model: {})
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in (checkpoint.FILE, trainer.LOG))
 
 
 @pytest.mark.slow

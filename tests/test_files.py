@@ -136,6 +136,26 @@ def test_make_folder(tmp_path):
 
 
 @posix
+def test_a_folder_has_one_writer_at_a_time(tmp_path):
+    """Refused while another process holds the folder; a process that was killed holds nothing."""
+    code = ("import sys, time; from minigpt import files\n"
+            "with files.sole_writer(sys.argv[1]): print('in', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}) as child:
+        assert child.stdout.readline() == b"in\n"
+        with pytest.raises(ValueError) as raised, files.sole_writer(tmp_path):
+            pass
+        one_line(raised, str(tmp_path), "another --out")
+        with files.sole_writer(files.make_folder(tmp_path / "other")), files.sole_writer(None):
+            child.kill()
+    with files.sole_writer(tmp_path):
+        assert os.listdir(tmp_path) == ["other"]
+    with pytest.raises(FileNotFoundError) as raised, files.sole_writer(tmp_path / "none"):
+        pass
+    one_line(raised, "none", "make its folder first")
+
+
+@posix
 def test_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     """The child writes 0, 1, 2... as files of one repeated number; after kill -9 the file holds one number only."""
     target = tmp_path / "a"

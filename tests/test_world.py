@@ -72,7 +72,8 @@ def test_training_practises_more_often_what_is_hard(world):
         chinese = sum(example.facets["language"] == "zh" for example in asked[0])
         number = sum(example.wants["number"] is not None for example in asked[1])
         assert chinese / 600 == pytest.approx(shares["chinese"], abs=0.05) and number / 300 == pytest.approx(shares["number"], abs=0.08), split
-    assert all(world.practice[what] > SHARES[what] for what in SHARES) and small_world(world).practice == SHARES
+    assert all((world.practice[what] < SHARES[what]) == (what == "invented") for what in SHARES)
+    assert small_world(world).practice == SHARES
 
 
 def test_formats_of_training_only_are_never_evaluated(world):

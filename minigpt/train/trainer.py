@@ -9,7 +9,7 @@ from typing import Callable
 
 import numpy as np
 
-from minigpt.files import atomic_write, parse_json, read_bytes
+from minigpt.files import atomic_write, parse_json, read_bytes, sole_writer
 from minigpt.nn import losses
 from minigpt.nn.backend import training_context
 from minigpt.nn.threads import cores, worker_pool
@@ -48,10 +48,10 @@ def train(model, config, run):
     state = optim.new_state(model.params)
     shards = config.shards or default_shards(model)
     config = replace(config, shards=shards)  # saved with the checkpoint: resumed with another number, sums would round differently
-    log = _resume(model, state, config, run)
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
-    progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
-    with worker_pool(config.workers, shards) as run_all, _signals() as received:
+    with sole_writer(run.folder), worker_pool(config.workers, shards) as run_all, _signals() as received:
+        log = _resume(model, state, config, run)
+        progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
         if run.folder and state.step < config.steps:
             _save(run, model, state, config, log)  # a full disk, or a folder in the way, is known before the first step
         stop = False

@@ -2,7 +2,7 @@
 
 from minigpt.world.draw import takes
 from minigpt.world.facts import Fact, question
-from minigpt.world.family import Example, Family, add_aside, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
+from minigpt.world.family import Example, Family, add_aside, draw_phrasing, is_due, make_facets, normal, phrasing_rows, user, verify_exact
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.splits import pairs_allowed, seen_by
 from minigpt.world.text import capital, choose, fill
@@ -35,10 +35,10 @@ def make_request(world, rng, split, kind):
 
 
 def make_unknown(world, rng, split, kind):
-    """Ask for what the world does not contain: half of the time a known kind of question about an invented thing. -> Example"""
+    """Ask for what the world does not contain, now and then by a known kind of question about an invented thing. -> Example"""
     shapes = world.shapes if split == "train" else TRAINED_SHAPES if rng.random() < 0.8 else UNSEEN_SHAPES
     name = invent_name(rng, split, shapes, world.avoid)
-    if rng.random() < 0.5:
+    if is_due(world, rng, split, "invented"):
         relation = rng.choice(("capital", "language", "young", "home", "made_of", "use", "job", "kind"))
         thing = name["en"] if relation in ("capital", "language") else name["en"].lower()
         held_out = split if split != "train" and rng.random() < 0.5 else seen_by(split)
