@@ -105,8 +105,8 @@ def test_no_rows_are_no_batch():
 
 
 def test_documents_end_with_the_end_token_until_there_are_enough():
-    ids, first = batches.encode_documents(iter(["ab", "c", "defg", "never read"]), Letters(), 8)
+    ids, first = batches.document_stream(iter(["ab", "c", "defg", "never read"]), Letters(), 8)
     assert ids.tolist() == [*b"ab", 0, *b"c", 0, *b"defg", 0]
     assert np.flatnonzero(first).tolist() == [0, 3, 5]
     with pytest.raises(ValueError, match="no document"):
-        batches.encode_documents([], Letters(), 8)
+        batches.document_stream([], Letters(), 8)

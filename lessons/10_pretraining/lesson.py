@@ -106,9 +106,9 @@ def starts_of(first, r):
 print("where documents start in row 3:", *sorted(set(starts_of(first, 3))))
 
 # %%
-from minigpt.train.batches import encode_documents, rows_from_stream
+from minigpt.train.batches import document_stream, rows_from_stream
 
-tokens, begins = encode_documents(documents, tok, tokens=len(ids))
+tokens, begins = document_stream(documents, tok, tokens=len(ids))
 rows = rows_from_stream(tokens, T, begins)
 assert rows.tokens.tolist() == rows_of(ids)
 assert rows.starts.tolist() == [starts_of(first, r) for r in range(len(rows))]
@@ -121,7 +121,7 @@ print("tokens and starts of", len(rows), "rows: equal to the package's")
 import numpy as np
 
 short = ["Hot has the opposite cold.", "Paris is the capital of France.", "A lemon is yellow."]
-tokens, begins = encode_documents([f" {text}" for text in short], tok, 99)
+tokens, begins = document_stream([f" {text}" for text in short], tok, 99)
 starts = np.maximum.accumulate(np.where(begins, np.arange(len(tokens)), 0))
 place = np.arange(len(tokens))
 sees = (starts[:, None] <= place) & (place <= place[:, None])  # (asks, is looked at)
@@ -710,7 +710,7 @@ for name, (N, D) in runs.items():
 def rows_of_kind(kind, seed, tokens):
     rng = random.Random(seed)
     endless = (MIXTURE[kind][1](world, rng) for _ in itertools.count())
-    stream, begins = encode_documents(endless, tok, tokens)
+    stream, begins = document_stream(endless, tok, tokens)
     return rows_from_stream(stream, T, begins)
 
 kinds = ("facts", "stories")

@@ -48,7 +48,7 @@ class Rows:
         return Batch(tokens[:, :-1], tokens[:, 1:], mask, starts)
 
 
-def encode_documents(documents, tok, tokens):
+def document_stream(documents, tok, tokens):
     """Encode documents, each followed by <|endoftext|>, until there are `tokens` tokens -> ids (N,) int32, first (N,) bool."""
     end = tok.special_tokens.get("<|endoftext|>")
     if end is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minigpt.files import read_bytes
 from minigpt.train import checkpoint
-from minigpt.train.batches import batch_at, encode_documents, rows_from_stream
+from minigpt.train.batches import batch_at, document_stream, rows_from_stream
 from minigpt.train.trainer import Run, evaluate_loss, train
 from minigpt.world import pretraining_documents
 
@@ -29,7 +29,7 @@ def text_rows(path, tok, T):
 
 
 def _rows(documents, tok, T, tokens=math.inf):
-    ids, first = encode_documents(documents, tok, tokens)
+    ids, first = document_stream(documents, tok, tokens)
     return rows_from_stream(ids, T, first)
 
 
