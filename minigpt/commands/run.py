@@ -106,7 +106,7 @@ def make_tokenizer(name, world, folder, vocab_size, seed):
     write_json(path, made_for)
     tok.save(folder)
     for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
-        print(f"      {tok.vocab_size} tokens; {line!r} -> " + " | ".join(tok.decode([i]) for i in tok.encode_ordinary(" " + line)))
+        print(f"      {tok.vocab_size} tokens; {line!r} -> {tok.draw(tok.encode_ordinary(' ' + line))}")
     return tok
 
 

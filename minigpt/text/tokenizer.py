@@ -139,17 +139,18 @@ class Tokenizer:
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def show_work(self, text):
-        """How a text becomes ids, merge by merge, as lines to read; a space is drawn as ␣, lone bytes in hexadecimal."""
+        """How a text becomes ids, merge by merge, as lines to read (see draw)."""
         lines, ranks = [], bpe.rank_table(self.merges)
         for piece in pattern(self.split).findall(replace_surrogates(text)):
             tokens = [self._byte_ids[byte] for byte in piece.encode("utf-8")]
-            lines.append(f"{piece!r}: {self._draw(tokens, ' | ')}")
+            lines.append(f"{piece!r}: {self.draw(tokens)}")
             ids = bpe.merge(tokens, ranks, self._merged, on_merge=lambda rank, now: lines.append(
-                f"    merge {rank}: {self._draw(self.merges[rank], ' + ')} -> {self._draw(now, ' | ')}"))
+                f"    merge {rank}: {self.draw(self.merges[rank], ' + ')} -> {self.draw(now)}"))
             lines.append(f"    ids: {' '.join(map(str, ids))}")
         return "\n".join(lines)
 
-    def _draw(self, ids, between):
+    def draw(self, ids, between=" | "):
+        """Tokens side by side, to be read: a space is drawn as ␣, lone bytes in hexadecimal."""
         spelled = (self.vocabulary[i].decode("utf-8", "backslashreplace") for i in ids)
         return between.join(text.replace(" ", "␣").replace("\n", "\\n") for text in spelled)
 
