@@ -265,3 +265,6 @@ def test_bands_are_what_was_recorded_and_as_far_again(tmp_path, monkeypatch):
     assert (tmp_path / expected.FILE).read_bytes() == before
     low, high = expected.band([2.0])
     assert math.isclose(low, 1.94) and math.isclose(high, 2.06)
+    low, high = expected.band([0.5, 0.5], prompts=50)  # two equal shares of so few prompts do not mean that the third is equal
+    assert math.isclose(low, 0.3) and math.isclose(high, 0.7)
+    assert expected.load(settings, {"dev": 2})["pretraining"]["validation_loss"] == bands  # a loss is no share

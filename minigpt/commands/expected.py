@@ -1,22 +1,33 @@
 """Is my loss normal? What earlier runs with other seeds measured at the same steps, as bands that a run is told apart from."""
+import math
+
 from minigpt.files import data_folder, read_json, write_json
 
 FILE = "expected.json"
 
 
-def load(settings):
-    """The bands for a run with these settings -> {stage: {name: {step: (low, high)}}}; {} where none were recorded."""
-    found = _read()
+def load(settings, prompts=None):
+    """The bands for a run with these settings -> {stage: {name: {step: (low, high)}}}; {} where none were recorded.
+
+    prompts {name: n}: these numbers are shares of n prompts.
+    """
+    found, prompts = _read(), prompts or {}
     if found.get("settings") != settings:
         return {}
-    return {stage: {name: {int(step): band(values.values()) for step, values in steps.items()} for name, steps in names.items()}
+    return {stage: {name: {int(step): band(values.values(), prompts.get(name)) for step, values in steps.items()}
+                    for name, steps in names.items()}
             for stage, names in found["measured"].items()}
 
 
-def band(values):
-    """Where another seed may well end: what was measured, and as far again on either side (at least 3 %). -> (low, high)"""
+def band(values, prompts=None):
+    """Where another seed may well end: what was measured, and as far again on either side (at least 3 %). -> (low, high)
+
+    Shares of n prompts differ by luck alone: at least by twice the standard deviation of the difference of two such shares.
+    """
     low, high = min(values), max(values)
-    margin = max(high - low, 0.03 * abs(low + high) / 2)
+    middle = (low + high) / 2
+    luck = 2 * math.sqrt(2 * middle * (1 - middle) / prompts) if prompts else 0.0
+    margin = max(high - low, 0.03 * abs(middle), luck)
     return low - margin, high + margin
 
 

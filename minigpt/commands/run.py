@@ -62,7 +62,7 @@ def run_run(arguments):
     world, seconds = cut(load_world()), {}
     if arguments.record:
         expected.check(recipe)  # now, not after the work
-    bands = {} if arguments.record else expected.load(recipe)
+    bands = {} if arguments.record else expected.load(recipe, {"dev": DEV * len(world.families)})
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)
