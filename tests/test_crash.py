@@ -32,7 +32,7 @@ def interrupt(patch, target, call, number):
     patch.setattr(module, name, interrupted)
 
 
-# Killed
+# Two at once
 
 
 @posix
@@ -45,6 +45,9 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
     train_small(tmp_path / "a", second_run)
     train_small(tmp_path / "b", lambda step, model: {})
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in (checkpoint.FILE, trainer.LOG))
+
+
+# Killed
 
 
 @pytest.mark.slow
