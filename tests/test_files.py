@@ -146,9 +146,12 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path):
         with pytest.raises(ValueError) as raised, files.sole_writer(tmp_path):
             pass
         one_line(raised, str(tmp_path), "another --out")
+        half = tmp_path / "of-the-run".join(files.TEMPORARY)     # what it is writing just now
+        half.write_bytes(b"half")
+        assert files.make_folder(tmp_path) == tmp_path and half.exists()
         with files.sole_writer(files.make_folder(tmp_path / "other")), files.sole_writer(None):
             child.kill()
-    with files.sole_writer(tmp_path):
+    with files.sole_writer(files.make_folder(tmp_path)):
         assert os.listdir(tmp_path) == ["other"]
     with pytest.raises(FileNotFoundError) as raised, files.sole_writer(tmp_path / "none"):
         pass
