@@ -218,7 +218,7 @@ peak = max(ceiling.values())
 #
 # {{include minigpt.nn.kernels.tile:tile}}
 #
-# For 8 rows of 32 columns that is 256 multiply-adds for 40 numbers read. In `reordered` it was one multiply-add for each number read.
+# For 8 rows of 32 columns that is 256 multiply-adds for 40 numbers read. In `reordered` it was one multiply-add for two numbers read and one written.
 #
 # The rest is book-keeping. `product` copies 256 rows and `COLUMNS` columns of `b` into a *panel*, whose rows lie side by side in memory, and lets tiles run over it:
 #
@@ -269,7 +269,7 @@ save_svg(figure, FIGURES / "ladder.svg", "Speed of six matrix products as bars o
 # `product` reaches {{100 * ladder["product"] / peak:.0f}} % of the peak. NumPy's product comes from OpenBLAS, a library written in assembly by specialists. It reaches {{100 * ladder["np.matmul"] / peak:.0f}} %.
 #
 # And `blocked` has {{ladder["blocked"] / ladder["reordered"]:.2f}} times the speed of `reordered`.
-# An idea that sounds right may still lose. Each pass over 64 rows loads and stores all the sums once more.
+# An idea that sounds right may still lose. Each pass over 64 rows brings the whole result into the smallest cache once more, and writes it back.
 # On a processor whose cache holds `b` anyway, that costs more than it saves.
 # A rung must be measured, not believed.
 
@@ -397,7 +397,7 @@ save_svg(figure, FIGURES / "polynomials.svg", "Relative error of two polynomials
          "series is exact in the middle and far off at both ends, the other one swings evenly.")
 
 # %% [markdown]
-# A `float32` has 24 bits, so it cannot hold an error below `6e-8` anyway. Degree 5 is enough: six numbers.
+# A `float32` has 24 bits, so it cannot show an error below `6e-8` anyway. Degree 5 is enough: six numbers.
 #
 # {{include minigpt.nn.kernels.exponential:_exp2_polynomial}}
 #
@@ -508,7 +508,7 @@ print("tiled, plain and the package's kernel agree; the weights come back from L
 # %% [markdown]
 # The package's kernel takes `COLUMNS` queries at a time. Their scores against *all* keys are a strip that still fits into the cache.
 # So it can take the largest score of the whole strip first, and has nothing to correct. A graphics processor with its small memories needs the running version.
-# Both keep two numbers for each query instead of a row of `T`.
+# Either way it is one or two numbers for each query instead of a row of `T`.
 
 # %%
 def kept_by(module, T):
@@ -540,7 +540,8 @@ with blas_threads(1):
         attention_speeds(T)
 
 # %% [markdown]
-# The backward computes the scores a second time, and is still the faster one: arithmetic is cheap, memory is not.
+# The backward is counted with five products for both, though the definition keeps its probabilities and needs only four. The kernel's computes the scores a second time,
+# and is still faster than the definition's: arithmetic is cheap, memory is not.
 #
 # ## 9. Threads that fight
 #
@@ -585,6 +586,7 @@ for name, took in results.items():
 # a thread that spins occupies the very core for which the one it waits for is queueing.
 #
 # The last line is what the package's trainer does. The batch is cut into shards, each core has one Python thread, and BLAS is told to stay on one. Nobody spins, so nobody is in the way.
+# On a quiet machine the last line comes near the number of cores. If it stays near 1, as it does when other programs hold the cores, then there was no second core to use.
 # Python threads can work at the same time here because kernels and BLAS let go of Python's lock while they compute (`nogil`).
 #
 # ## 10. How the cost grows
@@ -769,7 +771,7 @@ assert np.allclose(*logits, atol=1e-5)
 print("33rd token: both backends give the same", logits[0].size, "scores")
 
 # %% [markdown]
-# The kernel shares the weights of a large model between two threads. We keep it to one core here, so that its speed can be compared with the bandwidth and the peak of section 3 and 4.
+# The kernel shares the weights of a large model between two threads. We keep it to one core here, so that its speed can be compared with the bandwidth and the peak of sections 3 and 4.
 
 # %% volatile
 def time_of_a_token(model, B=1, read=32):
