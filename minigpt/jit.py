@@ -3,9 +3,12 @@
 Numba's own cache looks only at the file in which a function stands, so an edited helper in another file would
 go unnoticed. Here the cache folder is named by a hash of all kernel sources: change any and all are compiled anew.
 """
+import contextlib
 import functools
 import hashlib
 import os
+import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 # x / 0 is inf as in NumPy: a check that could raise ZeroDivisionError would keep a loop from becoming vector code.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+MONTH = 30 * 24 * 3600.0  # seconds
 
 
 def jit(function=None, parallel=False):
@@ -63,6 +67,7 @@ def cache_folder():
             folder = parent() / name
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
+            _forget_old(folder)
             return folder
         except (OSError, RuntimeError):  # RuntimeError: this user has no home
             continue
@@ -77,6 +82,15 @@ def source_hash():
     for path in [package / "jit.py", package / "nn" / "ops.py", *sorted(package.glob("*/kernels/*.py"))]:
         digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _forget_old(folder):
+    """Remove the kernels of other sources that nobody has used for MONTH: each edit leaves 30 MB behind."""
+    with contextlib.suppress(OSError):  # another program may remove them at the same time
+        os.utime(folder)  # used now
+        for other in folder.parent.iterdir():
+            if re.fullmatch("[0-9a-f]{16}", other.name) and folder.stat().st_mtime - other.stat().st_mtime > MONTH:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _users_cache():

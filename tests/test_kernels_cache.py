@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_the_folder_follows_the_users_wishes(monkeypatch, tmp_path):
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder.__wrapped__() == tmp_path / "xdg" / "minigpt" / module.source_hash()
+
+
+def test_kernels_that_nobody_has_used_for_a_month_are_removed(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    ours = tmp_path / module.source_hash()
+    ages = {ours: 99, tmp_path / ("0" * 16): 29, tmp_path / ("1" * 16): 31, tmp_path / "of_another_program": 99}  # days
+    for folder, days in ages.items():
+        folder.mkdir()
+        (folder / "kernel.nbc").touch()
+        os.utime(folder, (time.time() - days * 86400,) * 2)
+    assert cache_folder.__wrapped__() == ours
+    assert {path for path in ages if path.exists()} == {ours, tmp_path / ("0" * 16), tmp_path / "of_another_program"}
+    assert (ours / "kernel.nbc").exists() and time.time() - ours.stat().st_mtime < 3600
 
 
 def test_without_a_place_for_the_cache_kernels_still_work(monkeypatch, tmp_path):
