@@ -33,7 +33,7 @@ def test_from_pretrained_refuses_another_config():
 
 def test_the_tuned_model_answers_and_the_base_does_not(world):
     """Far below what the README measures on more prompts, far above chance."""
-    questions = tasks.test_examples(small_world(world), "test", 12)
+    questions = tasks.evaluation_examples(small_world(world), "test", 12)
     tuned, base = (sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained(name), questions, label=name))) for name in ("micro", "micro-base"))
     assert wilson(tuned, len(questions))[1] > 0.6 and base <= 0.1 * len(questions)
 

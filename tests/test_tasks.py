@@ -12,7 +12,7 @@ from minigpt.world import FAMILIES, examples
 
 @pytest.fixture(scope="module")
 def questions(world):
-    return tasks.test_examples(world, "dev", 30)
+    return tasks.evaluation_examples(world, "dev", 30)
 
 
 class Oracle:
@@ -27,7 +27,7 @@ class Oracle:
 
 def test_every_family_is_asked(questions, world):
     assert len(questions) == 30 * len(FAMILIES) and {q.family for q in questions} == set(FAMILIES)
-    assert questions == tasks.test_examples(world, "dev", 30) != tasks.test_examples(world, "dev", 30, seed=1)
+    assert questions == tasks.evaluation_examples(world, "dev", 30) != tasks.evaluation_examples(world, "dev", 30, seed=1)
 
 
 def test_answers_go_to_their_questions(questions, capsys):
@@ -101,7 +101,7 @@ def test_a_base_model_is_asked_in_the_way_that_does_best(world, monkeypatch, cap
     styles = tasks.best_styles(None, world, 2)
     for (family, kind), (style, share) in styles.items():
         assert (style, share) == ((likes[family], 1.0) if family in likes else ("chat", 0.0)), (family, kind)
-    questions = tasks.test_examples(world, "dev", 3)
+    questions = tasks.evaluation_examples(world, "dev", 3)
     outcomes = tasks.score(questions, tasks.answer_by_style(None, questions, world, styles))
     assert outcomes == [q.family in likes for q in questions]
     some = [q for q in questions if q.family == "answer"]

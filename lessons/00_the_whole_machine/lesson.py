@@ -161,7 +161,7 @@ import io
 from minigpt.evaluate import tasks
 from minigpt.world import load_world, small_world
 
-questions = tasks.test_examples(small_world(load_world()), "dev", n=25)
+questions = tasks.evaluation_examples(small_world(load_world()), "dev", n=25)
 right = {}
 for name, assistant in (("base", base), ("micro", gpt)):
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress

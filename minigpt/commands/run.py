@@ -136,7 +136,7 @@ def evaluate(world, tok, base, tuned, n):
     The base is asked three times: through the chat template, which it has never seen, as Question / Answer text, which it has,
     and as such text after solved examples.
     """
-    questions = tasks.test_examples(world, "dev", n)
+    questions = tasks.evaluation_examples(world, "dev", n)
     before = tasks.answer_all(InstructGPT(base, tok), questions, label="      base, chat template")
     plain = tasks.answer_all(InstructGPT(base, tok), questions, "plain", label="      base, as plain text")
     shots = tasks.answer_all(InstructGPT(base, tok), questions, "few-shot", "      base, after examples", tasks.few_shots(world))

@@ -131,7 +131,7 @@ def run_eval(arguments):
     world, columns, outcomes = load_world(), {}, {}
     if arguments.handwritten:
         return _handwritten(world, arguments)
-    make = report.questions if arguments.report else tasks.test_examples
+    make = report.questions if arguments.report else tasks.evaluation_examples
     questions = make(world, arguments.split, arguments.n, arguments.seed)
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():  # progress is no JSON
         if arguments.base:

@@ -13,7 +13,7 @@ STYLES = ("chat", "plain", "few-shot")
 LONGEST = 104  # tokens of an answer; the longest story has 93
 
 
-def test_examples(world, split, n, seed=0):
+def evaluation_examples(world, split, n, seed=0):
     """n examples per family from "dev" or "test" -> list of Example"""
     return [example for family in world.families for example in examples(world, family, split, n, seed)]
 
@@ -52,7 +52,7 @@ def dev_scores(assistant, world, n):
     assistant: InstructGPT around the model in training. The prompts are not those of `run` and `eval` (another seed), so that
     choosing a model by them flatters no table.
     """
-    asked = test_examples(world, "dev", n, seed=1)
+    asked = evaluation_examples(world, "dev", n, seed=1)
 
     def on_eval(step, model):
         outcomes = score(asked, answer_all(assistant, asked, label=None))
