@@ -63,7 +63,8 @@ def atomic_write(path, data):
 def make_folder(path):
     """Makes the folder `path` with its parents and proves that a file can be written there, before hours are spent.
 
-    path -> Path. Temporary files that a killed run left there are removed, but not while a run is writing there. Raises OSError with one line: path, reason, cure.
+    path -> Path. Temporary files that a killed run left there are removed. Raises OSError with one line: path, reason, cure;
+    ValueError where another run is writing.
     """
     path = Path(path)
     try:
@@ -73,7 +74,7 @@ def make_folder(path):
         probe.unlink(missing_ok=True)                  # another command may have swept it away
     except OSError as error:
         raise _explain(error, "write to the folder", path) from error
-    with contextlib.suppress(ValueError), sole_writer(path):     # what another run is writing just now is not left over
+    with sole_writer(path):                            # what another run is writing just now is not left over
         for left_over in path.glob("*".join(TEMPORARY)):
             left_over.unlink(missing_ok=True)
     return path

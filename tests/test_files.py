@@ -143,12 +143,13 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE,
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}) as child:
         assert child.stdout.readline() == b"in\n"
-        with pytest.raises(ValueError) as raised, files.sole_writer(tmp_path):
-            pass
-        one_line(raised, str(tmp_path), "another --out")
         half = tmp_path / "of-the-run".join(files.TEMPORARY)     # what it is writing just now
         half.write_bytes(b"half")
-        assert files.make_folder(tmp_path) == tmp_path and half.exists()
+        for enter in (lambda: files.sole_writer(tmp_path).__enter__(), lambda: files.make_folder(tmp_path)):
+            with pytest.raises(ValueError) as raised:
+                enter()
+            one_line(raised, str(tmp_path), "another --out")
+        assert half.exists()
         with files.sole_writer(files.make_folder(tmp_path / "other")), files.sole_writer(None):
             child.kill()
     with files.sole_writer(files.make_folder(tmp_path)):
