@@ -399,6 +399,8 @@ def test_find_folder(tmp_path, monkeypatch):
     shipped.parent.mkdir()
     their_folder(shipped, "gpt2")
     assert huggingface.find_folder("small") == shipped and huggingface.find_folder(shipped) == shipped
+    (shipped.parent / "micro-base").mkdir()
+    assert huggingface.find_folder("base") == shipped.parent / "micro-base"
     assert GPTConfig.from_pretrained("small").n_embd == 8
     for wrong in ("smal", "../small", str(tmp_path / "none")):
         with pytest.raises(FileNotFoundError, match="these are: small"):

@@ -19,12 +19,13 @@ LARGEST_HALF = 65504.0                  # what float16 can hold
 
 
 def find_folder(name_or_folder):
-    """A model folder, or the name of a checkpoint in data/pretrained -> its path. FileNotFoundError names those that there are."""
+    """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all."""
     here, shipped = Path(name_or_folder), files.data_folder() / "pretrained"
     if here.is_dir():
         return here
-    if here.name == str(name_or_folder) and (shipped / here.name).is_dir():
-        return shipped / here.name
+    name = "micro-base" if str(name_or_folder) == "base" else here.name
+    if here.name == str(name_or_folder) and (shipped / name).is_dir():
+        return shipped / name
     names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
     raise FileNotFoundError(f"{name_or_folder} is neither a folder nor a shipped model; these are: {', '.join(names) or 'none'}")
 
