@@ -1,4 +1,6 @@
 """The evaluation: every question gets its own answer, and the counts are right."""
+import itertools
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +9,7 @@ from minigpt.__main__ import main
 from minigpt.evaluate import report, tasks
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.world import FAMILIES, examples
+from minigpt.world import FAMILIES, examples, pretraining_documents
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,33 @@ def test_few_shot_prompts_fit_end_in_the_question_and_hold_solved_examples_of_it
     assert alone == f" Question: {question.messages[0]['content']} Answer:"
     assert whole.endswith(alone) and whole.count("Answer:") > 1 and len(whole.encode()) <= 400
     assert all(example.answer in whole for example in shots["translate", "en-zh"][:1])
+
+
+def test_the_natural_form_of_a_task_is_the_beginning_of_a_text_that_could_have_been_read(world):
+    """What stands before the answer there stands before one in the pretraining text too. Kinds that are in no text have no such form."""
+    read = "\n".join(itertools.islice(pretraining_documents(world, 0), 3000))
+    endings = {"summarise": "\n In short,", "translate": " In (Chinese|English):", "answer": " Question: .* Answer:", "chat": "\n Ben:",
+               "refuse": " How to .*:"}
+    without = set()
+    for name, family in FAMILIES.items():
+        for kind in family.kinds:
+            natural = {example.natural for example in examples(world, name, "dev", 20, 0, kind)}
+            if natural == {""}:
+                without |= {kind}
+            else:
+                assert all(re.search(endings[name] + "$", text) for text in natural), kind
+                assert re.search(endings[name].replace("Ben", "[A-Z][a-z]+") + " .", read), kind
+    assert without == {"story", "diary", "news", "manners", "harmful", "unknown"}
+
+
+def test_a_model_is_asked_in_the_natural_form_where_there_is_one(world):
+    tok = Tokenizer.train([], 256 + len(SPECIAL_TOKENS), SPECIAL_TOKENS)  # bytes
+    assistant = SimpleNamespace(tokenizer=tok, model=SimpleNamespace(config=SimpleNamespace(block_size=tasks.LONGEST + 400)))
+    sentence = examples(world, "translate", "dev", 1, 0, "en-zh")[0]
+    asked = tok.decode(tasks._as_text(assistant, sentence, (), natural=True))
+    assert asked == sentence.natural and asked.removesuffix(" In Chinese:").strip() in sentence.messages[0]["content"]
+    story = examples(world, "write", "dev", 1, 0, "story")[0]
+    assert tasks._as_text(assistant, story, (), natural=True) == tasks._as_text(assistant, story, ())
 
 
 def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):

@@ -133,16 +133,17 @@ def make_tuned(world, tok, model, config, folder, bands=None):
 def evaluate(world, tok, base, tuned, n):
     """Both models on the same held-out prompts -> counts per kind and some answers.
 
-    The base is asked three times: through the chat template, which it has never seen, as Question / Answer text, which it has,
-    and as such text after solved examples.
+    The base is asked four times: through the chat template, which it has never seen, as Question / Answer text, which it has,
+    as such text after solved examples, and by the beginning of a text like those that it has read.
     """
     questions = tasks.evaluation_examples(world, "dev", n)
     before = tasks.answer_all(InstructGPT(base, tok), questions, label="      base, chat template")
     plain = tasks.answer_all(InstructGPT(base, tok), questions, "plain", label="      base, as plain text")
     shots = tasks.answer_all(InstructGPT(base, tok), questions, "few-shot", "      base, after examples", tasks.few_shots(world))
+    natural = tasks.answer_all(InstructGPT(base, tok), questions, "natural", "      base, natural text")
     after = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
     columns = {name: tasks.summary(questions, tasks.score(questions, answers))
-               for name, answers in (("base, chat", before), ("base, text", plain), ("base, examples", shots), ("tuned", after))}
+               for name, answers in (("base, chat", before), ("base, text", plain), ("base, examples", shots), ("base, natural", natural), ("tuned", after))}
     samples, shown = [], {}
     for question, base_answer, answer in zip(questions, before, after):
         kind = question.family, question.kind

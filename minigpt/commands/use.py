@@ -22,7 +22,7 @@ ANSWER = SampleConfig(temperature=0.0)
 
 
 def _add_model(parser, default="micro"):
-    parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint or a model folder (default {default})")
+    parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint (micro, or base: micro-base) or a model folder (default {default})")
     parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
 
 
@@ -109,7 +109,7 @@ def add_eval_arguments(parser):
     """Flags of `eval`."""
     _add_model(parser)
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
-    parser.add_argument("--base", metavar="NAME", help="a base model for comparison, asked in the way that does best on dev for each kind: through the chat template, as plain text or after solved examples")
+    parser.add_argument("--base", metavar="NAME", help="a base model for comparison, asked in the way that does best on dev for each kind: through the chat template, as plain text, after solved examples, or by the beginning of a text like those that it has read")
     parser.add_argument("--handwritten", action="store_true", help="instead: the prompts in data/handwritten, which come from no template, with the answers")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")

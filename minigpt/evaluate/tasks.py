@@ -9,7 +9,7 @@ from minigpt.show.progress import Progress, table
 from minigpt.world import FAMILIES, examples, verify
 
 BATCH = 64
-STYLES = ("chat", "plain", "few-shot")
+STYLES = ("chat", "plain", "few-shot", "natural")
 LONGEST = 104  # tokens of an answer; the longest story has 93
 
 
@@ -22,7 +22,8 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     """The model's answer to every example -> list of texts.
 
     assistant: InstructGPT. style "chat": through the chat template; "plain": as Question / Answer text, which is how a model
-    that has only seen text can be asked; "few-shot": the same after solved examples of the same kind, as many as fit.
+    that has only seen text can be asked; "few-shot": the same after solved examples of the same kind, as many as fit;
+    "natural": as the beginning of a text like those that it has read ("... In Chinese:"), where there are such, else "plain".
     shots: {(family, kind): list of Example} for "few-shot", from `few_shots`. label: of the progress shown; None: none.
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
@@ -35,7 +36,8 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
             texts = assistant.answers([questions[i].messages for i in chunk], max_new_tokens=LONGEST)
         else:
             solved = [(shots or {}).get((questions[i].family, questions[i].kind), ()) if style == "few-shot" else () for i in chunk]
-            texts = _continuations(assistant, [_as_text(assistant, questions[i], examples) for i, examples in zip(chunk, solved)])
+            texts = _continuations(assistant, [_as_text(assistant, questions[i], examples, style == "natural")
+                                               for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
         if progress:
@@ -91,8 +93,8 @@ def answer_by_style(assistant, questions, world, styles):
     return answers
 
 
-def _as_text(assistant, question, solved):
-    """The ids of a question as text, after as many solved examples as leave room for the answer."""
+def _as_text(assistant, question, solved, natural=False):
+    """The ids of a question as text, after as many solved examples as leave room for the answer, or in its natural form."""
     def written(example, answer):
         turns = [("Question: " if m["role"] == "user" else "Answer: ") + m["content"] for m in example.messages]
         return " " + "\n ".join(turns) + " Answer:" + answer
@@ -100,7 +102,7 @@ def _as_text(assistant, question, solved):
     tok, room = assistant.tokenizer, assistant.model.config.block_size - LONGEST
     if room < 1:
         raise ValueError(f"the context is {assistant.model.config.block_size}; a question as plain text needs more than the {LONGEST} of its answer")
-    ids = tok.encode_ordinary(written(question, ""))[-room:]
+    ids = tok.encode_ordinary(natural and question.natural or written(question, ""))[-room:]
     for example in solved:
         before = tok.encode_ordinary(written(example, f" {example.answer}\n"))
         if len(before) + len(ids) <= room:

@@ -51,7 +51,8 @@ def make_reading(world, rng, split, kind):
     right = answers(form, (short,), (full,), short_first=True)
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form,
                          plot=story.plot.name)
-    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
+    natural = f" {story.text}\n Question: {question} Answer:"
+    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:], natural=natural)
 
 
 def make_fact(world, rng, split, kind):
@@ -75,12 +76,14 @@ def make_fact(world, rng, split, kind):
     right = answers(form, shorts, facts.statements(world, fact))
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,
                          fact="asked in training" if wanted == "train" else "never asked")
-    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:])
+    natural = f" Question: {question} Answer:"
+    return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:], natural=natural)
 
 
 def make_letters(world, rng, split):
     """Write a word in capital letters: training practises it, for a word that is one token has no letters to see. -> Example"""
-    word = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"])))["en"]
+    answers = [fact.words["y"] for fact in world.facts]
+    word = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"], answers, answers)))["en"]
     wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format="letters", language=draw_language(world, rng, split))
     facets = make_facets(world, "answer", f"letters/{language}", {}, phrasing, language)
     return Example("answer", "facts", (user(wording.replace("{word}", word)),), word.upper() + ".", facets)

@@ -64,6 +64,11 @@ def conversation(world, rng, split, language, is_told):
     return turns, question, answer, asked, known, "seen" if held_out == seen else "held-out"
 
 
+def transcript(turns, speaker, listener):
+    """Turns as they stand in pretraining text: who speaks, what is said, a line each."""
+    return "\n".join(f" {speaker}: {told}\n {listener}: {reply}" for told, reply in turns)
+
+
 def make_memory(world, rng, split, kind):
     """A conversation with a question about something told (kind memory) or not told (kind untold). -> Example"""
     language = draw_language(world, rng, split)
@@ -73,7 +78,8 @@ def make_memory(world, rng, split, kind):
     # a topic may occur in a held-out cell without being asked for: what counts as the cell is every topic of the conversation
     cell = next((topic for topic in (asked, *known) if ("chat", f"{kind}/{language}/{topic}") in world.held_out_cells), asked)
     facets = make_facets(world, "chat", f"{kind}/{language}/{cell}", words, phrasing, language, topic=asked, turns=len(turns))
-    return Example("chat", kind, (*messages, user(question)), answer, facets)
+    natural = transcript([*turns, (question, "")], *(name["en"] for name in world.names[:2])).rstrip()
+    return Example("chat", kind, (*messages, user(question)), answer, facets, natural=natural)
 
 
 def make_manners(world, rng, split, kind):

@@ -1,6 +1,6 @@
 """Dialogues between two people, as they stand in pretraining text: greetings, things told and later remembered, small talk."""
 
-from minigpt.world.chat import conversation
+from minigpt.world.chat import conversation, transcript
 from minigpt.world.names import draw_name
 from minigpt.world.text import choose, fill, parse_choices
 
@@ -17,7 +17,7 @@ def dialogue_document(world, rng):
         turns = [*((told, rude(world, rng, "reply")) for told, _ in turns[:-1]), (question, rude(world, rng, "answer"))]
     elif language == "en":
         turns = [*small_talk(world, rng, "open", people), *turns, *small_talk(world, rng, "close", people)]
-    return "\n".join(f" {people['speaker']['en']}: {told}\n {people['listener']['en']}: {reply}" for told, reply in turns)
+    return transcript(turns, people["speaker"]["en"], people["listener"]["en"])
 
 
 def small_talk(world, rng, part, people):

@@ -16,7 +16,8 @@ class Example:
     """One instruction with its reference answer.
 
     messages end with the user's; facets say which generalisation the example tests; accept lists the right answers where
-    there are several; wants holds what a verifier checks where no list could; vocabulary the words an answer may use (empty: any).
+    there are several; wants holds what a verifier checks where no list could; vocabulary the words an answer may use (empty: any);
+    natural the same task as the beginning of a document of the pretraining text, where there are such (else empty).
     """
     family: str
     kind: str
@@ -26,6 +27,7 @@ class Example:
     accept: tuple = ()
     wants: dict = field(default_factory=dict)
     vocabulary: frozenset = field(default=frozenset(), repr=False, compare=False)
+    natural: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)

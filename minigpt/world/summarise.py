@@ -10,7 +10,8 @@ def make(world, rng, split, kind):
     wording, phrasing, language = draw_phrasing(world, "summarise", rng, split, language=draw_language(world, rng, split))
     wording = add_aside(world, rng, split, wording, phrasing, language)
     facets = make_facets(world, "summarise", f"{kind}/{language}", story.words, phrasing, language, plot=story.plot.name)
-    return Example("summarise", kind, (user(wording.replace("{story}", story.text)),), story.gist, facets)
+    return Example("summarise", kind, (user(wording.replace("{story}", story.text)),), story.gist, facets,
+                   natural=f" {story.text}\n In short,")
 
 
 FAMILY = Family("summarise", {"one-paragraph": 0.06, "two-paragraph": 0.05}, make, verify_exact)

@@ -20,7 +20,8 @@ def make(world, rng, split, kind):
     words = {f"{slot}{i}": word for i, pair in enumerate(pairs) for slot, word in pair.words.items()}
     facets = make_facets(world, "translate", f"{kind}/{language}/{'two' if len(pairs) == 2 else 'one'}", words, phrasing, language,
                          pattern=pairs[0].pattern)
-    return Example("translate", kind, (user(wording.replace("{text}", source)),), accept[0], facets, accept=tuple(accept[1:]))
+    return Example("translate", kind, (user(wording.replace("{text}", source)),), accept[0], facets, accept=tuple(accept[1:]),
+                   natural=f" {source} In {'Chinese' if kind == 'en-zh' else 'English'}:")
 
 
 FAMILY = Family("translate", {"en-zh": 0.13, "zh-en": 0.09}, make, verify_exact)
