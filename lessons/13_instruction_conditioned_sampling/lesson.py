@@ -249,7 +249,7 @@ save_svg(figure, FIGURES / "jobs.svg", "A map of six conditions and five answers
 #
 # ## 8. Base against tuned
 #
-# How much of this did tuning bring? Both checkpoints get the same held-out instructions. The base model has never seen the template, so it is asked as a text: `Question: ... Answer:`. That is a form that it has read. (Solved examples in front may help it more: `python -m minigpt eval --base micro-base` tries three ways.)
+# How much of this did tuning bring? Both checkpoints get the same held-out instructions. The base model has never seen the template, so it is asked as a text: `Question: ... Answer:`. That is a form that it has read. (The end of this section asks it in another way. `python -m minigpt eval --base micro-base` tries four.)
 # Each share of right answers gets its interval.
 
 # %% tolerance=0.1
@@ -307,6 +307,20 @@ save_svg(figure, FIGURES / "base_and_tuned.svg", "Right answers of the base and 
 # The last three columns compare the models on the **same** prompts. Prompts that both get right, or both wrong, say nothing about which is better.
 # Of the others, some are won by one model and some by the other. If both were equally good, each would be a toss of a coin, and `p` is how often coins alone would be at least this lopsided.
 # With {{EACH}} prompts per job the intervals are wide. That is not a fault of the picture. It is what {{EACH}} prompts can tell.
+#
+# But is the base as ignorant as that? We asked it in *our* way. Let us ask in its own: by the beginning of a text like those that it has read.
+# An example knows this form of itself, where there is one:
+
+# %% tolerance=0.1
+print(asked[EACH].messages[-1]["content"], "->", repr(asked[EACH].natural), "\n")
+own_way = tasks.score(asked, tasks.answer_all(base, asked, "natural", label=None))
+for name, rows in by_job.items():
+    own, tuned = ([right[i] for i in rows] for right in (own_way, outcomes["tuned"]))
+    print(f"{name:10s} base in its own way {share(own)[0]:3.0f} %, tuned {share(tuned)[0]:3.0f} %")
+
+# %% [markdown]
+# Most of what the tuned model can do was already there. Tuning did not have to teach how to translate or what happens in a story. It taught to do so **when asked**, in whatever words, and to stop.
+# The wishes of `write` (these names, these words, this ending) have no such form in the text that was read. That job was learned in tuning.
 #
 # ## 9. Does it generalise?
 #

@@ -3,7 +3,8 @@
 import random
 
 from minigpt.world.dialogue import dialogue_document
-from minigpt.world.facts import fact_document, quiz_document
+from minigpt.world.facts import fact_document, notes_document, quiz_document
+from minigpt.world.family import is_due
 from minigpt.world.parallel import parallel_document
 from minigpt.world.refuse import howto_document
 from minigpt.world.skills import skill_document
@@ -15,11 +16,16 @@ def advice_document(world, rng):
     return weather_document(world, rng) if world.reports and rng.random() < 0.3 else howto_document(world, rng)
 
 
+def knowledge_document(world, rng):
+    """Pretraining text: facts, stated in sentences or noted."""
+    return notes_document(world, rng) if is_due(world, rng, "train", "notes") else fact_document(world, rng)
+
+
 # kind -> (share of the characters, generator of one document)
 MIXTURE = {
     "stories": (0.38, story_document),
     "parallel": (0.20, parallel_document),
-    "facts": (0.18, fact_document),
+    "facts": (0.18, knowledge_document),
     "quiz": (0.04, quiz_document),
     "dialogue": (0.10, dialogue_document),
     "howto": (0.03, advice_document),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from minigpt.world.splits import SPLITS, split_of
 from minigpt.world.text import capital, fill, read_table
 
-PARTS = ("state", "ask", "short")
+PARTS = ("state", "ask", "short", "notes")
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Relation:
-    """How a relation is stated (the first form is the full answer), asked (by split) and answered in a few words."""
+    """How a relation is stated (the first form is the full answer), asked (by split), answered in a few words, and noted."""
     states: tuple
     asks: dict             # split -> list of forms; "training": those of "train" and the "extra" ones
     shorts: tuple
+    notes: tuple
 
 
 def read_facts(folder):
@@ -36,10 +37,11 @@ def read_facts(folder):
         forms.setdefault(row["relation"], []).append(row)
     relations = {}
     for name, rows in forms.items():
-        state, ask, short = ([row for row in rows if row["part"] == part] for part in PARTS)
+        state, ask, short, notes = ([row for row in rows if row["part"] == part] for part in PARTS)
         asks = {split: [row["text"] for row in ask if row["split"] == split] for split in SPLITS}
         asks["training"] = asks["train"] + [row["text"] for row in ask if row["split"] == "extra"]
-        relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",))
+        relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",),
+                                   tuple(row["text"] for row in notes))
     facts = []
     for row in read_table(folder / "facts.tsv"):
         if row["relation"] not in relations:
@@ -71,6 +73,20 @@ def fact_document(world, rng):
         myth = rng.choice(world.myths)
         # three times in four the myth stands there unmarked, as people tell it
         lines.insert(rng.randrange(len(lines) + 1), myth["myth"] if rng.random() < 0.75 else "In fact, " + myth["truth"])
+    return " " + " ".join(lines)
+
+
+def notes_document(world, rng):
+    """Pretraining text: five to nine facts in note form, "Capital of France: Paris.", half of the time with PARIS in capitals.
+
+    In a sentence the statement's words lead to the answer one by one; here, as in an answer of one word, it comes at once.
+    """
+    capitals = rng.random() < 0.5
+    lines = []
+    for fact in rng.sample(world.facts, rng.randint(5, 9)):
+        short = short_answers(world, fact)[0]
+        note = capital(fill(rng.choice(world.relations[fact.relation].notes), fact.words))
+        lines.append(f"{note}: {short.upper() if capitals else short}")
     return " " + " ".join(lines)
 
 

@@ -92,11 +92,11 @@ def first_person(story):
     return gist if gist.startswith(("I ", "my ")) else capital(gist)
 
 
-def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None):
+def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None, usual=False):
     """Draw a state and tell it in one or two paragraphs.
 
     plot, ending: names, drawn where None; given: words of slots that are decided; sentences: how many (ValueError where the
-    plot cannot be told in that many). -> Story
+    plot cannot be told in that many); usual: every sentence in its first wording. -> Story
     """
     plot = world.plots[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
@@ -106,7 +106,8 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     # what every plot may tell is beside the point: its pairs are from training, so that the held-out pair is always told
     shared = draw(world, plot.shared, rng, split, pair_split="train")
     words = draw(world, plot.slots, rng, split, {**shared, **dict(given)}, label=plot.name)
-    lines = [capital(fill(choose(rng, rng.choice(plot.parts[ending][step])), words)) for step in told]
+    pick = (lambda wordings: wordings[0]) if usual else rng.choice
+    lines = [capital(fill(choose(rng, pick(plot.parts[ending][step])), words)) for step in told]
     turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)
     return Story(plot, ending, words, told, (tuple(lines),) if paragraphs == 1 else (tuple(lines[:turn]), tuple(lines[turn:])))
 

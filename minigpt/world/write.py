@@ -19,9 +19,11 @@ def draw_story(world, rng, split, form, names, ending, sentences=None):
     else:     # a diary entry or a news item only tells the gist, so both must be in it
         plots = [plot for plot in world.plots.values() if form == "story" or "{friend}" in plot.gist[ending]]
     friend = names[1] if len(names) == 2 else rng.choice(candidates(world, "helpers"))
+    usual = is_due(world, rng, split, "usual")
     while True:
         try:
-            return tell(world, rng, split, rng.choice(plots).name, ending, {"name": names[0], "friend": friend}, sentences=sentences)
+            return tell(world, rng, split, rng.choice(plots).name, ending, {"name": names[0], "friend": friend},
+                        sentences=sentences, usual=usual)
         except ValueError:     # this plot cannot be told in that many sentences
             continue
 
@@ -90,8 +92,9 @@ def make(world, rng, split, kind):
     names, ending = draw_names(world, rng, split), rng.choice(ENDINGS)
     number = rng.randint(*LENGTHS[kind]) if is_due(world, rng, split, "number") else None
     text, story = compose(world, rng, split, kind, names, number, ending)
-    words = draw_words(rng, text, story.words) if rng.random() < 0.7 else ()
-    wants = story_wants(world, kind, [name["en"] for name in names], words, ending if rng.random() < 0.7 else None, number)
+    words = draw_words(rng, text, story.words) if is_due(world, rng, split, "words") else ()
+    wanted_ending = ending if is_due(world, rng, split, "ending") else None
+    wants = story_wants(world, kind, [name["en"] for name in names], words, wanted_ending, number)
     prompt, phrasing, language = request(world, rng, split, kind, names, wants)
     cell = f"{kind}/{language}" + ("/number" if number else "")
     facets = make_facets(world, "write", cell, dict(enumerate(names)), phrasing, language, people=len(names),
