@@ -102,7 +102,8 @@ def _as_text(assistant, question, solved, natural=False):
     tok, room = assistant.tokenizer, assistant.model.config.block_size - LONGEST
     if room < 1:
         raise ValueError(f"the context is {assistant.model.config.block_size}; a question as plain text needs more than the {LONGEST} of its answer")
-    ids = tok.encode_ordinary(natural and question.natural or written(question, ""))[-room:]
+    text = question.natural if natural and question.natural else written(question, "")
+    ids = tok.encode_ordinary(text)[-room:]
     for example in solved:
         before = tok.encode_ordinary(written(example, f" {example.answer}\n"))
         if len(before) + len(ids) <= room:
