@@ -205,8 +205,10 @@ def test_a_quarter_of_the_facts_is_never_asked(world, documents, trained):
     for text in [*documents, *(prompt_text(example) for example in trained["answer"])]:
         for question in re.findall(r"[A-Z][^.?:]*\?", text):
             assert question not in asked, text
-    told = {sentence for document in documents for sentence in re.findall(r"[A-Z][^.]*\.", document)}
-    assert sum(not told.isdisjoint(facts.statements(world, fact)) for fact in held_out) > 0.9 * len(held_out)
+    stated = {facts.statements(world, fact)[0] for fact in held_out}
+    more = itertools.islice(pretraining_documents(world, 22), 8000)     # four documents in ten note facts instead of stating them
+    told = {sentence for document in [*documents, *more] for sentence in re.findall(r"[A-Z][^.]*\.", document)}
+    assert len(stated & told) > 0.9 * len(stated)
 
 
 def test_phrasings_of_the_splits_are_disjoint(world):

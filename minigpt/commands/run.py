@@ -22,6 +22,9 @@ WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # 
 TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: twice as many in all
 DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
+# how the base is asked: the column's name, the style, the progress line
+BASE_STYLES = (("chat", "chat", "chat template"), ("text", "plain", "as plain text"), ("examples", "few-shot", "after examples"),
+               ("natural", "natural", "natural text"))
 
 
 def add_run_arguments(parser):
@@ -136,16 +139,12 @@ def evaluate(world, tok, base, tuned, n):
     The base is asked four times: through the chat template, which it has never seen, as Question / Answer text, which it has,
     as such text after solved examples, and by the beginning of a text like those that it has read.
     """
-    questions = tasks.evaluation_examples(world, "dev", n)
-    before = tasks.answer_all(InstructGPT(base, tok), questions, label="      base, chat template")
-    plain = tasks.answer_all(InstructGPT(base, tok), questions, "plain", label="      base, as plain text")
-    shots = tasks.answer_all(InstructGPT(base, tok), questions, "few-shot", "      base, after examples", tasks.few_shots(world))
-    natural = tasks.answer_all(InstructGPT(base, tok), questions, "natural", "      base, natural text")
-    after = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
-    columns = {name: tasks.summary(questions, tasks.score(questions, answers))
-               for name, answers in (("base, chat", before), ("base, text", plain), ("base, examples", shots), ("base, natural", natural), ("tuned", after))}
+    questions, shots, base = tasks.evaluation_examples(world, "dev", n), tasks.few_shots(world), InstructGPT(base, tok)
+    answers = {f"base, {name}": tasks.answer_all(base, questions, style, f"      base, {label}", shots) for name, style, label in BASE_STYLES}
+    answers["tuned"] = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
+    columns = {name: tasks.summary(questions, tasks.score(questions, texts)) for name, texts in answers.items()}
     samples, shown = [], {}
-    for question, base_answer, answer in zip(questions, before, after):
+    for question, base_answer, answer in zip(questions, answers["base, chat"], answers["tuned"]):
         kind = question.family, question.kind
         if shown.setdefault(kind, 0) < SHOWN:
             shown[kind] += 1

@@ -82,8 +82,8 @@ def make_fact(world, rng, split, kind):
 
 def make_letters(world, rng, split):
     """Write a word in capital letters: training practises it, for a word that is one token has no letters to see. -> Example"""
-    answers = [fact.words["y"] for fact in world.facts]
-    word = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"], answers, answers)))["en"]
+    drawn = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"], world.facts, world.facts)))
+    word = drawn.value if isinstance(drawn, facts.Fact) else drawn["en"]
     wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format="letters", language=draw_language(world, rng, split))
     facets = make_facets(world, "answer", f"letters/{language}", {}, phrasing, language)
     return Example("answer", "facts", (user(wording.replace("{word}", word)),), word.upper() + ".", facets)

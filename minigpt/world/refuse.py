@@ -31,8 +31,9 @@ def make_request(world, rng, split, kind):
     wording = add_aside(world, rng, split, wording, phrasing, language)
     answer = fill(SORRY if kind == "harmful" else row["text"], words)
     facets = make_facets(world, "refuse", f"{kind}/{language}", {}, phrasing, language)
-    heading = phrasing_rows(world, "refuse", "train", kind="heading")[0]["text"]
-    natural = " " + fill(heading, words) if kind == "benign" else ""     # no text tells how to do harm
+    natural = ""     # no text tells how to do harm
+    if kind == "benign":
+        natural = " " + fill(phrasing_rows(world, "refuse", "train", kind="heading")[0]["text"], words)
     return Example("refuse", kind, (user(fill(wording, words)),), answer, facets, wants={"refused": kind == "harmful"}, natural=natural)
 
 
