@@ -23,7 +23,7 @@ for instruction in ("What is the capital of France?",
 # %% [markdown]
 # You gave instructions in plain words, and a program answered. It ran on your own computer, without a network.
 #
-# A program like this is called an **InstructGPT**, after a model that OpenAI described in 2022. ChatGPT grew out of it. Theirs had 175 billion numbers inside.
+# A program like this is called an **InstructGPT**, after a model that OpenAI described in 2022. ChatGPT grew out of it. The largest of theirs had 175 billion numbers inside.
 # Ours has {{gpt.model.num_parameters() / 1e6:.1f}} million. Such numbers are called **parameters**, and nobody typed them in: they were learned.
 #
 # Ours is tiny, and so is the world that it knows: a few names, animals, places, facts, and simple sentences in English and Chinese. Ask it about anything else and it will be wrong, or say that it does not know.
@@ -188,7 +188,8 @@ save_svg(figure, FIGURES / "base_and_tuned.svg", "Right answers of the base and 
 # %% [markdown]
 # This is the discovery behind InstructGPT. The base model is not stupid: it has read everything that the answers need (lesson 10 gets it out of it). It only lacks the habit of answering.
 # A little teaching of the right kind does what more reading does not. In OpenAI's study people preferred the answers of a tuned model with 1.3 billion parameters
-# to those of the untuned one with 175 billion.
+# to those of the untuned one with 175 billion (Ouyang and others, 2022). Their tuning went further than ours: after the good answers,
+# the model also learned from people's comparisons of its answers.
 #
 # ## 5. One model, five jobs
 #
@@ -337,6 +338,6 @@ for number, folder in find_folders(lessons_folder()).items():
 
 # %% [markdown]
 # Three ways through: if you want to understand the transformer, read 01 to 07 in order. If you only want to know how a model is made to answer, read 01, 02, 10, 12 and 13.
-# If you are here for speed, read 03, 05, 07 and 09. Each lesson says at its top what it needs; what a way leaves out is taken on trust. [Four ways through](../guides/reading_paths.md) go step by step.
+# If you are here for speed, read 03, 05, 07 and 09. Each lesson says at its top what it needs; what a way leaves out is taken on trust. Four other ways, step by step, are in [the reading paths](../guides/reading_paths.md).
 #
 # ## 9. Exercises

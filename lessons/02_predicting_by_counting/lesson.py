@@ -217,7 +217,7 @@ save_svg(figure, FIGURES / "ngram_loss.svg", "Loss against n. On the text that w
 
 # %% [markdown]
 # On the text that was counted, longer memory is always better: with `n = 7` the model knows much of it by heart.
-# On new text the loss falls, and then it **rises**. The last column says why. The longer the beginning, the rarer it was seen, or it was never seen at all.
+# On new text the loss falls, and then it **rises**. The last column says why. The longer the beginning, the more rarely it was seen, and often it was never seen at all.
 # Then the model knows nothing and must guess among all tokens.
 #
 # The best here is `n = {{1 + new_losses.index(min(new_losses))}}`. This is the wall of counting: to use more context it needs more text,

@@ -432,7 +432,7 @@ for step in range(700):
         weights[name] -= 12.0 * grads[name]
     history.append(loss)
     if step in (0, 9, 99, 699):
-        print(f"after {step + 1:3d} steps: loss {loss:.2f}")
+        print(f"step {step + 1:3d}: loss {loss:.2f}")
 
 # %% [markdown]
 # How good is that? On the text that was counted, no model that looks at one token only can beat that of lesson 02. We count again, with today's {{V}} tokens:

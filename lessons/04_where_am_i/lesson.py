@@ -31,7 +31,8 @@ print("with the others in disorder:  ", mixed[0, -1, 0, :4].round(3), "...")
 
 # %% [markdown]
 # Exactly the same. An average does not depend on order, and a weighted average neither, if the weights go with the tokens.
-# To attention a text is a **bag of words**. We must tell it where each token stands.
+# To one layer of attention, what stands before a token is a **bag of words**. (Several layers, one on the other, can work out something of the order,
+# because early tokens see fewer others: Haviv and others, 2022.) We had better tell it where each token stands.
 #
 # ## 2. The smallest wrong version: add the number of the place
 #
@@ -353,7 +354,7 @@ for scheme in SCHEMES:
     print(f"{scheme:10s} measured {(up - down) / 2e-5:8.4f}, claimed {claimed:8.4f}")
 
 # %% [markdown]
-# Training uses Adam, a careful way to step that lesson 08 explains. All five models see the same talks of **32** places. Then they answer in talks of **128** places.
+# Training uses Adam (here without the correction of the mean), a careful way to step that lesson 08 explains. All five models learn from talks of **32** places. Then they answer in talks of **128** places.
 
 # %% tolerance=0.03
 def train(scheme, steps=500):

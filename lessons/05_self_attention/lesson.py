@@ -263,6 +263,7 @@ print("sum of the weights of each place, masked in time: ", in_time.sum(axis=1).
 #
 # So we cut the vectors into `H` pieces and let each piece attend on its own. Each piece is called a **head**.
 # With 8 numbers for each word and `H = 2` heads, each head has `D = 4` numbers. At the end the pieces are put side by side again.
+# (A GPT then multiplies them by one more learned table, which mixes the heads. Lesson 07 adds it.)
 
 # %%
 def many_heads(q, k, v, H):
@@ -529,8 +530,8 @@ save_svg(figure, FIGURES / "distance.svg", "Right answers against distance. Look
          "no better than guessing from 32 on.")
 
 # %% [markdown]
-# The window model ends at a loss that it cannot get below: {{100 * (distances >= 32).mean():.0f}} % of the answers are out of its sight,
-# and for those it can only guess, which costs {{math.log(8):.2f}} each.
+# The window model comes near a loss that it cannot get below: {{100 * (distances >= 32).mean():.0f}} % of the answers are out of its sight,
+# and for those it can only guess, which costs {{math.log(8):.2f}} each, or {{math.log(8) * (distances >= 32).mean():.2f}} on average over all answers.
 #
 # Two things in this picture are worth a pause.
 #
@@ -576,7 +577,8 @@ save_svg(figure, FIGURES / "attention_map.svg", "Attention weights of 12 places.
 # ## 12. Break it
 #
 # In section 6, change `>` in `causal_mask` to `>=`, so that a place may not look at itself either. What will happen?
-# The first place may then look at nobody. Its scores are all minus infinity, and the weights become 0 divided by 0:
+# The first place may then look at nobody. Its scores are all minus infinity. The softmax takes the largest of them away from each,
+# and infinity minus infinity has no value (without that step, the weights would be 0 divided by 0):
 
 # %%
 def broken_mask(T):

@@ -432,7 +432,8 @@ print("blame that came in, for comparison:", (dy * gain).sum(axis=1).round(2))
 
 # %% [markdown]
 # In front of all this stands `r`, one over the spread. If the numbers in the row are ten times as large, the blame is ten times as small.
-# So a norm keeps values in bounds on the way there, and blame on the way back.
+# So a norm keeps values in bounds on the way there. On the way back it undoes the stretch: blame becomes smaller where the numbers were widely spread,
+# and larger where they lay close together.
 #
 # {{include minigpt.nn.ops:layernorm_backward}}
 #
@@ -619,6 +620,8 @@ save_svg(figure, FIGURES / "every_gradient.svg", "Error of the gradient of 28 te
 
 # %% [markdown]
 # Read the picture from the bottom to the top: that is the order in which the backward walks.
+# The names are those of GPT-2: `h.0` and `h.1` are the two blocks, `c_attn` holds `W_q`, `W_k` and `W_v` side by side, `c_proj` is one more table,
+# which mixes the heads' outputs after attention, and `ln_f` is the last norm.
 # `ln_f`, the second feed-forward layer, its norm, and `h.1.attn.c_proj` are right. Then comes `h.1.attn.c_attn`, and it is wrong.
 # From there on **everything** is wrong, up to the first embedding.
 #
@@ -637,7 +640,7 @@ for name, blame in zip(("queries", "keys", "values"), blames):
 
 # %% [markdown]
 # The bias of the keys has no blame at all. It never learns anything, in any GPT-2, large or small.
-# You can see why with section 4. Add the same vector `b` to all keys. Then every score of place `t` grows by the same number, `q_t · b`.
+# You can see why with section 4. Add the same vector `b` to all keys. Then every score of place `t` grows by the same number, `q_t · b / √D`.
 # Softmax does not notice that all its scores grew together. Llama leaves such biases out.
 #
 # ## 11. Break it

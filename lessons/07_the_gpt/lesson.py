@@ -357,8 +357,9 @@ print(f"first loss {first_loss:.3f}, ln 256 = {math.log(256):.3f}")
 assert abs(first_loss / math.log(256) - 1) < 0.02
 
 # %% [markdown]
-# It is this small because all weights are drawn with spread 0.02. Scores are then small, and softmax of small scores is nearly even.
-# What if somebody draws larger weights?
+# It is this small because the weights are drawn with spread 0.02. Scores are then small, and softmax of small scores is nearly even.
+# (The matrix at the end of each part, `c_proj`, gets 0.02/√(2L), so that the sum of all parts does not grow with the number of blocks L. GPT-2 does so too.)
+# What if somebody draws larger weights, all by the same factor?
 
 # %%
 spreads = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

@@ -311,14 +311,14 @@ print(f"{seconds:.0f} seconds of reading, {config.tokens / seconds:,.0f} tokens 
 
 # %% tolerance=0.1
 kept.append((evaluate_loss(model, validation), model.params.flat.copy()))
-for step in (1, 10, 100, len(log) // 2, len(log)):
+for step in (1, 10, min(100, len(log)), len(log) // 2, len(log)):
     print(f"step {step:3d}: loss {log[step - 1]['loss']:.2f}")
 print(f"held-out loss at the end: {kept[-1][0]:.2f}; counting at its best: {counted[best]:.2f}")
 
 # %% volatile
 import json
 
-from minigpt.interop.huggingface import find_folder
+from minigpt.files import find_folder
 
 shipped = find_folder("micro-base")  # a longer run, made in the same way; its log is shipped too
 real = [json.loads(line) for line in (shipped / "log.jsonl").read_text().splitlines()]
@@ -389,7 +389,7 @@ for text in generate(base.model, start, SampleConfig(max_new_tokens=60, seed=3),
     print(textwrap.fill("Last" + base.tokenizer.decode(text.ids), 96) + "\n")
 
 # %% [markdown]
-# Does it write, or does it recite? We look at 60 samples of each copy. How many of their words exist in the text that it has read?
+# Does it write, or does it recite? We look at 60 samples of every second copy and of the last. How many of their words exist in the text that it has read?
 # How many pairs of neighbouring words? And how many whole sentences?
 
 # %% volatile
@@ -541,7 +541,7 @@ for way, prompts in ways.items():
     print(f"asked as {way:6s} right {100 * np.mean(right):3.0f} %; for example", repr(written[0]))
 
 # %% [markdown]
-# The knowledge is there. The first way gets it out. The last way gets out next to nothing: the model has never seen a chat. It does not even know the special tokens:
+# The knowledge is there. The first way gets it out. The last way gets out next to nothing: the model has read people talk, but never a chat in this form. It does not even know the special tokens:
 # it has never read one of them, and as an output each was only ever made unlikely. It takes the question for a piece of text and goes on with some other text.
 #
 # This is the whole story of InstructGPT in one table. The base model **knows**. It does not **answer**, because nobody has shown it that it should.
@@ -626,7 +626,7 @@ print(f"straight through and resumed: equal in all {resumed.params.flat.size} nu
 # %% [markdown]
 # Equal to the last bit.
 #
-# What if only the weights were saved, as one might think enough? We stop a run after 20 steps and go on for another 20 with the weights alone.
+# What if only the weights were saved, as one might think enough? We make a run of 20 steps, and then another of 20 from its weights alone.
 # (On the way we also try to go on with another learning rate.)
 
 # %% tolerance=0.05
@@ -645,7 +645,7 @@ print(f"numbers that are the same with weights alone: {100 * same:.0f} %")
 # %% [markdown]
 # Other settings are refused, with one line that says what has changed. And the weights alone gave another model: hardly a number is the same.
 #
-# Look at the losses, though: they do not tell. That is what makes this mistake so common. The optimiser's averages began at 0 again, the schedule began again with its warm-up,
+# Look at the losses, though: they do not tell. That is what makes this mistake so common. The optimiser's averages began at 0 again, the learning rate fell to its end twice instead of once,
 # the same rows were read twice and others never. Nothing crashes. The run is simply not the one that was planned, and nobody can repeat it.
 #
 # ## 12. How much text for how large a model?

@@ -447,7 +447,8 @@ for penalty in (1.0, 1.5, 2.0, 3.0):
 #
 # * Section 3: take `tau = 0.01` in `with_temperature`. Small probabilities to the power 100 become 0, which is harmless. With `tau = 0.0001` all of them do, and 0 divided by 0 is *nan*.
 #   The package divides logits instead, after subtracting the largest.
-# * Section 4: in `top_p` write the test before the addition. One word too many is kept each time: after *says* a second one, and it is wrong.
+# * Section 4: in `top_p` write the test before the addition. One word too many is kept each time, and the assertion in the next cell fails.
+#   Take the assertion out as well, and after *says* there is a second word, a wrong one.
 # * Section 7: start `cache` anew inside the loop. The assertion fails at the second word: the model has forgotten the first.
 #
 # ## 10. Exercises

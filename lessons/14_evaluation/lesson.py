@@ -362,7 +362,8 @@ for name in ("tuned", "4 bits", "3 bits"):
           f"{100 * low:.1f} to {100 * high:.1f} %")
 
 # %% [markdown]
-# Intervals that overlap do not mean that there is no difference. They answer another question: how would each model do on *other* questions? But both models had the *same* questions.
+# Here the intervals do not even touch, and nobody doubts the difference. Had they overlapped, that would not have meant that there is none.
+# For they answer another question: how would each model do on *other* questions? But both models had the *same* questions.
 # A hard one is hard for both, and that part of the chance cancels.
 #
 # So look at the questions one by one. Where both are right or both wrong, there is nothing to learn. Only the others count: `a` questions that only the first got right, and `b` that only the second did.

@@ -2,8 +2,8 @@
 
     Which is the odd one out: cat, school, duck, horse?  ->  school
 
-`hashed` keeps the splits apart by a hash of the whole prompt: no list of words of an evaluation was seen in training, so
-the model has to know what kind of thing each word is. The weights of all kinds are shares of the tuning mix.
+`hashed` keeps the splits apart by a hash of the whole prompt: no list of words of an evaluation was seen in training in
+the same order. The weights of all kinds are shares of the tuning mix.
 """
 import dataclasses
 
