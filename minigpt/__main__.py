@@ -48,8 +48,10 @@ def main(argv=None):
     except BrokenPipeError:  # who read our output has gone, as `head` does; what is left in the buffer goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
-    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-        print(f"minigpt {name}: {error}" + ("; choose smaller sizes" if isinstance(error, MemoryError) else ""), file=sys.stderr)
+    except (ValueError, OSError, FloatingPointError, MemoryError, OverflowError) as error:
+        notes = [str(error) or "not enough memory", *getattr(error, "__notes__", ())]  # a note says in which cell of a lesson
+        cure = "; choose smaller sizes" if isinstance(error, (MemoryError, OverflowError)) else ""
+        print(f"minigpt {name}: {', '.join(notes)}{cure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         resume = "; the same command goes on from what it saved" if name in ("run", "pretrain", "sft") else ""

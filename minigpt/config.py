@@ -4,6 +4,8 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
+from minigpt.files import find_folder
+
 
 def setting(default, help, paper=None, choices=None):
     """One field: its default, what it means, and the value in the InstructGPT or GPT-3 paper where it has one."""
@@ -88,7 +90,7 @@ class GPTConfig:
         """The configuration of a shipped checkpoint ("micro") or of any model folder."""
         from minigpt.interop import huggingface  # the folder format lives one room up
 
-        return huggingface.read_config(huggingface.find_folder(name_or_folder))
+        return huggingface.read_config(find_folder(name_or_folder))
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class TrainConfig:
     muon_lr: float = setting(0.01, "peak learning rate of Muon")
     schedule: str = setting("linear", "shape of the decay", paper="cosine", choices=("linear", "cosine"))
     warmup: float = setting(0.02, "fraction of the steps with a rising learning rate")
-    flat: float = setting(0.6, "fraction of the steps after which the decay begins", paper="0")
+    flat: float = setting(0.6, "fraction of the steps after which a linear decay begins", paper="0")
     final_lr: float = setting(0.05, "learning rate at the end, as a fraction of the peak", paper="0.1")
     beta1: float = setting(0.9, "AdamW's decay of the mean", paper="0.9")
     beta2: float = setting(0.95, "AdamW's decay of the variance", paper="0.95")

@@ -46,6 +46,7 @@ def atomic_write(path, data):
         if os.path.exists(target) and not os.path.isfile(target):      # renaming would fail on a folder and destroy a device
             raise IsADirectoryError(errno.EISDIR, "not a regular file")
         with open(temporary, "xb") as file:            # "x": never someone else's file; its mode follows the umask
+            _lock(file)                                # being written, not left over
             for piece in pieces:
                 file.write(piece)
             file.flush()
@@ -76,8 +77,21 @@ def make_folder(path):
         raise _explain(error, "write to the folder", path) from error
     with sole_writer(path):                            # what another run is writing just now is not left over
         for left_over in path.glob("*".join(TEMPORARY)):
-            left_over.unlink(missing_ok=True)
+            with contextlib.suppress(OSError), open(left_over, "rb") as file:
+                _lock(file)
+                left_over.unlink()
     return path
+
+
+def _lock(file):
+    """Lock an open file, or the handle of a folder, until it is closed. BlockingIOError where another has it; nothing where files cannot be locked."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:                                    # some network file systems
+        pass
 
 
 @contextlib.contextmanager
@@ -95,11 +109,9 @@ def sole_writer(folder):
         raise _explain(error, "write to the folder", folder) from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             raise ValueError(f"another run is writing to {folder}; wait for it, stop it, or choose another --out") from None
-        except OSError:                                # some network file systems
-            pass
         yield
     finally:
         os.close(handle)
@@ -118,6 +130,18 @@ def open_to_read(path):
 def data_folder():
     """The folder of the project's data: MINIGPT_DATA, or else data/ beside the package."""
     return Path(os.environ.get("MINIGPT_DATA") or Path(__file__).resolve().parents[1] / "data")
+
+
+def find_folder(name_or_folder):
+    """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all."""
+    here, shipped = Path(name_or_folder), data_folder() / "pretrained"
+    if here.is_dir():
+        return here
+    name = "micro-base" if str(name_or_folder) == "base" else here.name
+    if here.name == str(name_or_folder) and (shipped / name).is_dir():
+        return shipped / name
+    names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
+    raise FileNotFoundError(f"{name_or_folder} is neither a folder nor a shipped model; these are: {', '.join(names) or 'none'}")
 
 
 def read_bytes(path):

@@ -67,7 +67,8 @@ def cache_folder():
             folder = parent() / name
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
-            _forget_old(folder)
+            if not os.environ.get("NUMBA_CACHE_DIR"):  # a folder that others may use too
+                _forget_old(folder)
             return folder
         except (OSError, RuntimeError):  # RuntimeError: this user has no home
             continue

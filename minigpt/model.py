@@ -2,6 +2,7 @@
 import numpy as np
 
 from minigpt.config import GPTConfig, SampleConfig
+from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
@@ -21,7 +22,7 @@ class GPT(Transformer):
 
         config: a GPTConfig that must equal the checkpoint's; None: the checkpoint's.
         """
-        folder = huggingface.find_folder(name_or_folder)
+        folder = find_folder(name_or_folder)
         saved, arrays = huggingface.read_folder(folder)
         if config is not None and config != saved:
             raise ValueError(f"{name_or_folder} was saved with {saved}, the config given is {config}; leave config out")
@@ -55,12 +56,13 @@ class InstructGPT:
 
     def __init__(self, model, tokenizer):
         self.model, self.tokenizer = model, tokenizer
-        self.stop = {tokenizer.special_tokens[text] for text in ("<|end|>", "<|endoftext|>") if text in tokenizer.special_tokens}
+        ends = (tokenizer.special_tokens.get(text) for text in ("<|end|>", "<|endoftext|>"))
+        self.stop = {*model.stop, *ends} - {None}
 
     @classmethod
     def from_pretrained(cls, name_or_folder, **options):
         """A shipped checkpoint ("micro") or a folder with a model and its tokenizer."""
-        folder = huggingface.find_folder(name_or_folder)
+        folder = find_folder(name_or_folder)
         return cls(GPT.from_pretrained(folder, **options), Tokenizer.load(folder))
 
     def answer(self, text, **settings):
@@ -90,7 +92,7 @@ class InstructGPT:
         return rows
 
     def prompt(self, messages, reserve=0):
-        """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it."""
+        """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it, or a quarter of the context."""
         messages = list(messages)
         limit = self.model.config.block_size
         ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)

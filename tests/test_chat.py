@@ -49,6 +49,23 @@ def test_explain_sums_up_and_notices_a_wrong_cache(assistant):
         explain(assistant, generation, {})
 
 
+def test_explain_leaves_out_what_does_not_fit_and_keeps_a_row_on_a_line(assistant):
+    generation = assistant.generations([[{"role": "user", "content": "x"}]], temperature=0.0, max_new_tokens=40)[0]
+    assert len(generation.prompt) + len(generation.ids) == assistant.model.config.block_size
+    text = explain(assistant, generation, {"nothing": [], "much longer": [{"role": "user", "content": "a book a book a book"}]})
+    assert "nothing" in text and "much longer" not in text
+    generation.ids[2] = 10  # a line feed
+    generation.logprobs = continuation_logprobs(assistant.model, generation.prompt, generation.ids)
+    assert len(explain(assistant, generation, {"nothing": []}).splitlines()) == len(text.splitlines())
+
+
+def test_the_stop_tokens_of_the_model_end_an_answer_too(assistant):
+    first = assistant.generations([[{"role": "user", "content": "x"}]], temperature=0.0)[0].ids[0]
+    model = assistant.model.copy()
+    model.stop = {first}
+    assert InstructGPT(model, assistant.tokenizer).answer("x") == ""
+
+
 def test_a_conversation_remembers_what_was_said(assistant):
     messages = [{"role": "user", "content": "Who reads?"}]
     messages.append({"role": "assistant", "content": assistant.chat(messages, **SETTINGS)})

@@ -85,9 +85,19 @@ def test_a_tokenizer_of_another_world_is_not_taken(tmp_path):
 @pytest.mark.parametrize("argv, words", [
     (["world", "sample", "-n", "0"], "-n is 0"), (["world", "build", "x", "--documents", "-1"], "--documents is -1"),
     (["world", "build", "x", "--per-kind", "0"], "--per-kind is 0"), (["world", "sample", "--kind", "en-zh"], "--family"),
-    (["eval", "--readme"], "--report"), (["eval", "--json", "--handwritten"], "--json")])
+    (["eval", "--readme"], "--report"), (["eval", "--json", "--handwritten"], "--json"), (["eval", "--handwritten", "--against", "base"], "--against"),
+    (["eval", "--report", "--by", "name"], "leave --by out"), (["eval", "-n", "1", "--by", "nonsense"], "must be one of cell, combination"),
+    (["world", "sample", "--split", "dev"], "--split is dev"), (["sample", "-n", "1" + "0" * 20], "choose smaller sizes")])
 def test_flags_that_mean_nothing_are_refused(argv, words, capsys):
     assert words in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("name, text", [("report.json", "[]"), ("tokenizer/train.json", "[1]")])
+def test_a_foreign_file_in_the_folder_of_a_run_is_refused(name, text, tmp_path, capsys):
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "tokenizer.json").write_text("{}")
+    (tmp_path / name).write_text(text)
+    assert "was not written by a run" in refused(capsys, "run", "--preset", "nano", "-n", "4", "--out", str(tmp_path))
 
 
 def test_only_the_small_world_goes_into_the_readme(tmp_path, capsys):

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from minigpt.__main__ import main
 from minigpt.course import cli
 from minigpt.course.cells import find_lesson, read_lesson
 from minigpt.course.check import check, same_line
@@ -219,6 +220,21 @@ def test_a_fresh_page_passes_and_weaving_twice_gives_the_same_figure(folder):
     assert (folder / "figures" / "line.svg").read_bytes() == before
 
 
+def test_a_lesson_that_fails_keeps_its_page_and_figures_and_says_where(fresh, monkeypatch, capsys):
+    before = {path: path.read_bytes() for path in [fresh / "README.md", *(fresh / "figures").iterdir()]}
+    change(fresh / "lesson.py", 'print("nearly pi:", 3.14159)', 'print(int("a"))')
+    monkeypatch.setattr(cli, "lessons_folder", lambda: fresh.parent)
+    assert main(["lesson", "weave", "77"]) == 1
+    assert "in cell 3 of lesson 77" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in [fresh / "README.md", *(fresh / "figures").iterdir()]}
+
+
+def test_a_figure_that_is_no_longer_drawn_goes(fresh):
+    (fresh / "figures" / "old.svg").write_text("<svg/>")
+    woven(fresh)
+    assert [path.name for path in (fresh / "figures").iterdir()] == ["line.svg"]
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_changing_any_one_digit_of_a_page_is_found(fresh, seed):
     lesson, page = read_lesson(fresh / "lesson.py"), fresh / "README.md"
@@ -270,8 +286,18 @@ def test_walk_shows_the_cells_asked_for_and_runs_the_ones_before(folder):
     walk(read_lesson(folder / "lesson.py"), first=5, last=6, wait=None, out=out)
     assert "Twice 4 is 8" in out.getvalue() and "(figure figures/line.svg: a rising line)" in out.getvalue()
     assert "twice 21" not in out.getvalue()
-    with pytest.raises(ValueError, match="cells 1 to 6"):
-        walk(read_lesson(folder / "lesson.py"), first=9, wait=None, out=out)
+    for wrong in ({"first": 9}, {"last": 0}):
+        with pytest.raises(ValueError, match="cells 1 to 6"):
+            walk(read_lesson(folder / "lesson.py"), wait=None, out=out, **wrong)
+
+
+def test_ctrl_d_ends_a_walk(folder):
+    def end_of_input(prompt):
+        raise EOFError
+
+    out = io.StringIO()
+    walk(read_lesson(folder / "lesson.py"), wait=end_of_input, out=out)
+    assert "[1/6]" in out.getvalue() and "[2/6]" not in out.getvalue()
 
 
 def test_walk_waits_between_cells_and_shows_maths_plainly(folder):
@@ -354,6 +380,16 @@ def test_a_failure_is_reported_with_the_smallest_input(folder):
 def test_a_missing_function_and_a_crash_are_answers_too(folder):
     missing, crash = grade(folder, answers(folder, "def add(a, b): return a[0]"), seed=1)
     assert "AttributeError" in missing.report and "TypeError" in crash.report
+
+
+@pytest.mark.parametrize("text, words", [("def add(a:", "line 1: SyntaxError"), ("\nimport nothere", "line 2: ModuleNotFoundError"), ("x = 1\n1 / 0", "line 2: ZeroDivisionError")])
+def test_answers_that_do_not_run_are_refused_in_one_line(text, words, folder):
+    path = answers(folder, text)
+    with pytest.raises(ValueError, match=words) as raised:
+        grade(folder, path, seed=1)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match="ends in .py"):
+        grade(folder, path.with_suffix(".txt"), seed=1)
 
 
 def test_the_seed_of_a_report_repeats_the_failure(folder):

@@ -136,6 +136,17 @@ def test_make_folder(tmp_path):
 
 
 @posix
+def test_a_file_that_somebody_is_writing_is_not_swept_away(tmp_path):
+    def pieces():
+        yield b"first "
+        assert files.make_folder(tmp_path) == tmp_path and len(os.listdir(tmp_path)) == 1
+        yield b"second"
+
+    files.atomic_write(tmp_path / "model", pieces())
+    assert (tmp_path / "model").read_bytes() == b"first second" and os.listdir(tmp_path) == ["model"]
+
+
+@posix
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
     """Refused while another process holds the folder; a process that was killed holds nothing."""
     code = ("import sys, time; from minigpt import files\n"

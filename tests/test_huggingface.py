@@ -398,13 +398,13 @@ def test_find_folder(tmp_path, monkeypatch):
     shipped = tmp_path / "pretrained" / "small"
     shipped.parent.mkdir()
     their_folder(shipped, "gpt2")
-    assert huggingface.find_folder("small") == shipped and huggingface.find_folder(shipped) == shipped
+    assert files.find_folder("small") == shipped and files.find_folder(shipped) == shipped
     (shipped.parent / "micro-base").mkdir()
-    assert huggingface.find_folder("base") == shipped.parent / "micro-base"
+    assert files.find_folder("base") == shipped.parent / "micro-base"
     assert GPTConfig.from_pretrained("small").n_embd == 8
     for wrong in ("smal", "../small", str(tmp_path / "none")):
         with pytest.raises(FileNotFoundError, match="these are: small"):
-            huggingface.find_folder(wrong)
+            files.find_folder(wrong)
 
 
 def test_a_folder_names_the_ids_that_end_a_text(tmp_path):

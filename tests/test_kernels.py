@@ -12,7 +12,7 @@ import pytest
 
 from minigpt.jit import jit
 from minigpt.nn import ops
-from minigpt.nn.kernels import attention, exponential, matmul, primitives
+from minigpt.nn.kernels import attention, exponential, linear, matmul, primitives
 from minigpt.nn.kernels.denormals import flush_denormals
 
 AVX512 = "+avx,+avx2,+fma,+bmi,+bmi2,+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd"
@@ -110,6 +110,19 @@ def test_a_product_touches_nothing_beyond_its_edges(dtype):
                     lambda out: matmul.product_of_transposed(a, a, out)):
         product(around[4 : n + 4])
         assert (around[:4] == 7).all() and (around[n + 4 :] == 7).all()
+
+
+def test_products_without_terms_are_zeros():
+    """No position of a batch may count: then the gradient of a weight is a sum of nothing."""
+    nothing, bias, out = np.zeros((0, 20), np.float32), np.full((1, 20), 2, np.float32), np.full((20, 20), 7, np.float32)
+    matmul.product_of_transposed(nothing, nothing, out)
+    assert (out == 0).all()
+    matmul.product(nothing.T, nothing, bias, out)
+    assert (out == 2).all()
+    matmul.product_with_transposed(nothing.T, nothing.T, out)
+    assert (out == 0).all()
+    y, cache = linear.linear_forward(nothing, out)
+    assert y.shape == (0, 20) and (linear.linear_backward(y, cache)[1] == 0).all()
 
 
 @pytest.mark.parametrize("T", [1, 2, 31, 32, 33, 97])

@@ -26,17 +26,20 @@ def test_the_folder_follows_the_users_wishes(monkeypatch, tmp_path):
     assert cache_folder.__wrapped__() == tmp_path / "xdg" / "minigpt" / module.source_hash()
 
 
-def test_kernels_that_nobody_has_used_for_a_month_are_removed(monkeypatch, tmp_path):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    ours = tmp_path / module.source_hash()
-    ages = {ours: 99, tmp_path / ("0" * 16): 29, tmp_path / ("1" * 16): 31, tmp_path / "of_another_program": 99}  # days
-    for folder, days in ages.items():
-        folder.mkdir()
+@pytest.mark.parametrize("variable, within", [("XDG_CACHE_HOME", "minigpt"), ("NUMBA_CACHE_DIR", "")])
+def test_kernels_that_nobody_has_used_for_a_month_are_removed(variable, within, monkeypatch, tmp_path):
+    """But not from a folder that other programs may use too: theirs may have such names."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    parent = tmp_path / within
+    ours, recent, old, foreign = (parent / name for name in (module.source_hash(), "0" * 16, "1" * 16, "of_another_program"))
+    for folder, days in {ours: 99, recent: 29, old: 31, foreign: 99}.items():
+        folder.mkdir(parents=True)
         (folder / "kernel.nbc").touch()
         os.utime(folder, (time.time() - days * 86400,) * 2)
     assert cache_folder.__wrapped__() == ours
-    assert {path for path in ages if path.exists()} == {ours, tmp_path / ("0" * 16), tmp_path / "of_another_program"}
-    assert (ours / "kernel.nbc").exists() and time.time() - ours.stat().st_mtime < 3600
+    assert set(parent.iterdir()) == ({ours, recent, foreign} if within else {ours, recent, old, foreign})
+    assert (ours / "kernel.nbc").exists() and (not within or time.time() - ours.stat().st_mtime < 3600)
 
 
 def test_without_a_place_for_the_cache_kernels_still_work(monkeypatch, tmp_path):

@@ -64,6 +64,22 @@ def test_decoding_may_begin_with_an_empty_cache():
     agree(*pair("float64"), 1e-12, prompt=1)
 
 
+def test_padding_may_be_read_token_by_token():
+    """It sees nothing, of which the kernel would make NaN for whoever reads the cache later."""
+    fast, slow = pair("float64")
+    caches = [model.new_cache(1, pad=[2]) for model in (fast, slow)]
+    for ids in ([[0]], [[0]], [[3]], [[1, 2, 3]]):
+        actual, expected = (model.step(np.array(ids), kv) for model, kv in zip((fast, slow), caches))
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("backend", [0, 1])
+def test_a_cache_of_other_rows_is_refused(backend):
+    model = pair("float32")[backend]
+    with pytest.raises(ValueError, match="ids have 1 rows, the cache 2"):
+        model.step(np.array([[1]]), model.new_cache(2))
+
+
 def test_a_norm_that_the_kernel_does_not_know_goes_layer_by_layer(monkeypatch):
     monkeypatch.setattr(decode, "NORMS", ("rmsnorm",))
     fast, slow = pair("float64")

@@ -19,6 +19,13 @@ def reshaped(seen=None, allowed=None, **settings):
     return sampling.distribution(LOGITS, SampleConfig(**settings), seen, allowed)
 
 
+def test_prompts_of_every_kind_of_integer():
+    model = Transformer(GPTConfig(vocab_size=9, block_size=8, n_layer=1, n_head=1, n_embd=8), backend="numpy")
+    found = [generate(model, [np.array([1, 2, 3], kind), np.array([4], kind)], SampleConfig(temperature=0.0, max_new_tokens=2))
+             for kind in (np.uint64, np.int8, np.int64)]
+    assert found[0] == found[1] == found[2] and len(found[0][1].ids) == 2
+
+
 # The distribution
 
 

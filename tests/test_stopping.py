@@ -50,6 +50,13 @@ def test_an_empty_stop_text_is_refused(tok):
         ends_with(tok, ["x", ""])
 
 
+def test_a_stop_text_is_found_with_and_without_the_special_tokens_in_it(tok):
+    with pytest.raises(ValueError, match="single text 'END'"):
+        ends_with(tok, "END")
+    ids = [*b"ab", tok.special_tokens["<|user|>"], *b"cd"]
+    assert ends_with(tok, ["bc"])(ids) and ends_with(tok, ["b<|user|>"])(ids) and not ends_with(tok, ["ac"])(ids)
+
+
 def test_answers_end_before_a_stop_text(tok):
     """A model that babbles: its own text tells what to stop at."""
     config = GPTConfig(vocab_size=tok.vocab_size, block_size=64, n_layer=1, n_head=2, n_embd=16)

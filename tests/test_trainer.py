@@ -175,6 +175,24 @@ def test_tuning_replays_its_share_of_pretraining_text(share, rows, monkeypatch):
         assert math.isclose(batch.mask[old].sum() / batch.mask.sum(), rows / 8, rel_tol=1e-5), "of the loss as much as of the rows"
 
 
+def test_few_rows_are_replayed_too_and_have_no_more_than_their_share(monkeypatch):
+    found = []
+    monkeypatch.setattr(sft, "train", lambda model, config, run: found.append(run.batch(0)))
+    replay = batches.rows_from_stream(np.full(2000, 59, np.int32), 24)
+    sft.tune(new_model(), data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25, batch_tokens=2 * 24))
+    old = (found[0].ids == 59).all(axis=1)
+    assert old.sum() == 1 and math.isclose(found[0].mask[old].sum() / found[0].mask.sum(), 0.25, rel_tol=1e-5)
+    with pytest.raises(ValueError, match="one row, which leaves none for replay: give at least 48"):
+        sft.tune(new_model(), data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25, batch_tokens=24))
+
+
+@pytest.mark.parametrize("batch_tokens, read", [(10, 24), (24, 24), (100, 96)])
+def test_the_log_counts_the_tokens_that_were_read(batch_tokens, read):
+    config = dataclasses.replace(CONFIG, tokens=192, batch_tokens=batch_tokens, workers=1)
+    log = pretrain.pretrain(new_model(), data("pretrain"), data("pretrain"), config)
+    assert [entry["tokens"] for entry in log] == [read * step for step in range(1, 192 // read + 1)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_stops(number, tmp_path, capsys):
     before = signal.getsignal(number)
@@ -218,7 +236,7 @@ def test_a_gradient_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp
         model.params["h.1.mlp.c_fc.weight"][2, 3] = np.nan
         return {}
 
-    with pytest.raises(FloatingPointError, match="step 5: h.1.mlp.c_fc.weight is not finite"):
+    with pytest.raises(FloatingPointError, match="step 6: h.1.mlp.c_fc.weight is not finite"):
         train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=poison))
     model, state = new_model(seed=9), optim.new_state(new_model().params)
     checkpoint.load(tmp_path, model, state, CONFIG, run_of("pretrain").about)

@@ -1,24 +1,30 @@
 """The world's promises: deterministic, verifiable, split for good."""
 
+import codecs
+import dataclasses
 import itertools
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from minigpt.commands.stages import world_tokenizer
+from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
-from minigpt.world.parallel import sentence_pair
+from minigpt.world.parallel import sentence_pair, word_counts, word_keys
 from minigpt.world.splits import pairs_allowed, split_of
 from minigpt.world.stories import ENDINGS, choose_steps, tell
-from minigpt.world.tables import SHARES
+from minigpt.world.shares import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices, capital, fill
 
@@ -76,6 +82,26 @@ def test_training_practises_more_often_what_is_hard(world):
             assert met / 300 == pytest.approx(shares[what], abs=0.08), (split, what)
     assert all((world.practice[what] < SHARES[what]) == (what == "invented") for what in SHARES)
     assert small_world(world).practice == SHARES
+
+
+def test_training_draws_rare_words_more_often_from_the_same_patterns(world):
+    counts = word_counts(world)
+    rare = sorted(counts, key=counts.get)[:150]
+
+    def drawn(world):
+        rng = random.Random(4)
+        pairs = [sentence_pair(world, rng, "train") for _ in range(4000)]
+        return sum(key in rare for pair in pairs for key in word_keys(pair.words)), Counter(pair.pattern for pair in pairs)
+
+    (often, patterns), (seldom, _) = drawn(world), drawn(dataclasses.replace(world, practice=SHARES))
+    assert often > 1.5 * seldom, (often, seldom)
+    assert max(patterns.values()) < 2 * min(patterns.values())
+
+
+def test_what_was_counted_in_another_world_is_not_believed(world):
+    """Names use up random numbers, so a world without invented ones draws other words."""
+    world_tokenizer(dataclasses.replace(world, cache=(cache := {})), 300)
+    assert "word counts" not in cache
 
 
 def test_the_usual_wording_of_a_story_is_the_first_of_each_sentence(world):
@@ -254,3 +280,19 @@ def test_unknown_requests_are_refused_in_one_line(world):
         examples(world, "chat", "test", 1, seed=0, kind="joke")
     with pytest.raises(ValueError, match="no world tables"):
         load_world("nowhere")
+
+
+def test_malformed_tables_are_refused_in_one_line(world, tmp_path):
+    shutil.copytree(data_folder(), tmp_path / "data", ignore=shutil.ignore_patterns("pretrained", "samples"))
+    for name, old, new, words in (("facts/facts.tsv", b"relation", b"relaton", "lacks the column 'relation'"),
+                                  ("parallel/patterns.tsv", b"who=names|third", b"who:names|third", "slot 'who:names|third' is not x=tag"),
+                                  ("phrasings/translate.tsv", b"[Please ]", b"[Please ", "is never closed in '[Please (translate"),
+                                  ("lexicon/foods.tsv", b"apple", b"appl\xe9", "foods.tsv is not UTF-8 at byte")):
+        path = tmp_path / "data" / name
+        right = path.read_bytes()
+        path.write_bytes(right.replace(old, new, 1))
+        with pytest.raises(ValueError) as raised:
+            load_world(tmp_path / "data")
+        assert words in str(raised.value) and "\n" not in str(raised.value)
+        path.write_bytes(codecs.BOM_UTF8 + right)  # some editors put it there
+        assert load_world(tmp_path / "data").facts == world.facts

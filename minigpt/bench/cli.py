@@ -28,7 +28,7 @@ def add_bench_arguments(parser):
     parser.add_argument("--shapes", default="abcde", help="which of the shapes a to e the steps are measured at (default all; d is GPT-2 with 124 M parameters)")
     parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes, and transformers' generate; both must be installed")
     parser.add_argument("--python", default=sys.executable, help="with --against: the Python that has PyTorch (default: this one)")
-    parser.add_argument("--pairs", type=int, default=7, help="with --against or --text: how many alternating pairs (default 7)")
+    parser.add_argument("--pairs", type=int, default=7, help="with --against: how many alternating pairs (default 7)")
     parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss; with --against also by a recipe of our own in PyTorch's time")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
     parser.add_argument("--readme", nargs="?", const="", metavar="PROCESSOR", help="write the tables of steps, products and decoding into README.md, those of another processor into places marked with its name")

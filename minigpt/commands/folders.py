@@ -1,4 +1,5 @@
 """Commands that move models between libraries: import and export."""
+from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.model import GPT
 from minigpt.text.tokenizer import Tokenizer
@@ -30,7 +31,7 @@ def run_export(arguments):
 
 
 def _convert(arguments, portable):
-    folder = huggingface.find_folder(arguments.folder)
+    folder = find_folder(arguments.folder)
     model = GPT.from_pretrained(folder, backend="numpy")
     has_tokenizer = any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
     tok = Tokenizer.load(folder) if has_tokenizer else None

@@ -56,7 +56,7 @@ def run_run(arguments):
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
-    if (folder / REPORT).exists() and read_json(folder / REPORT)["settings"] == settings:
+    if (folder / REPORT).exists() and _read_dict(folder / REPORT).get("settings") == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
         return _finish(read_json(folder / REPORT), recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
@@ -101,7 +101,7 @@ def make_tokenizer(name, world, folder, vocab_size, seed):
     """Train the tokenizer, or take the one that an earlier run with the same settings left in the folder."""
     path, made_for = folder / "train.json", {"world": name, "vocab_size": vocab_size, "seed": seed}
     if (folder / "tokenizer.json").exists():
-        found = read_json(path) if path.exists() else {}
+        found = _read_dict(path) if path.exists() else {}
         if found != made_for:
             raise ValueError(f"the tokenizer in {folder} was made for {_brief(found)}, this run is for {_brief(made_for)}; choose another --out, or remove that folder")
         return Tokenizer.load(folder)
@@ -111,6 +111,13 @@ def make_tokenizer(name, world, folder, vocab_size, seed):
     for line in ("Mary bought three red apples.", "玛丽买了三个红苹果。"):
         print(f"      {tok.vocab_size} tokens; {line!r} -> {tok.draw(tok.encode_ordinary(' ' + line))}")
     return tok
+
+
+def _read_dict(path):
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} was not written by a run; remove it, or choose another --out")
+    return found
 
 
 def _brief(settings):

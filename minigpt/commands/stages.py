@@ -7,9 +7,8 @@ import numpy as np
 
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
-from minigpt.files import make_folder, write_json
+from minigpt.files import find_folder, make_folder, write_json
 from minigpt.interop import safetensors
-from minigpt.interop.huggingface import find_folder
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
@@ -18,6 +17,7 @@ from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, pretrain, sft
+from minigpt.train.batches import whole_rows
 from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
@@ -34,7 +34,7 @@ def world_tokenizer(world, vocab_size=2048, seed=0):
 
     Names in this text are listed ones: pieces of invented names would fill the vocabulary with tokens too rare to be learned.
     """
-    world = dataclasses.replace(world, invented=0.0)
+    world = dataclasses.replace(world, invented=0.0, cache={})  # what is counted in it is not true of the other
     documents = list(itertools.islice(pretraining_documents(world, seed), TOKENIZER_DOCUMENTS))
     messages = [" " + m["content"] for c in sft.world_conversations(world, TOKENIZER_DOCUMENTS, seed) for m in c]
     classes = character_classes("han")
@@ -103,7 +103,7 @@ def run_pretrain(arguments):
     shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
-    model = GPT(shape, config.seed, backend=arguments.backend)
+    model, config = GPT(shape, config.seed, backend=arguments.backend), whole_rows(config, shape.block_size)
     print(f"{model.num_parameters():,} parameters, {config.steps} steps of {config.batch_tokens} tokens")
     finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
 
@@ -160,7 +160,9 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     if conversations is None:
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
-        conversations = sft.world_conversations(world, int(config.tokens * (1.0 - config.replay) / length) + 1, config.seed)
+        wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
+        print(f"drawing {wanted:,} conversations of the world")  # a million take minutes
+        conversations = sft.world_conversations(world, wanted, config.seed)
     rows = sft.tuning_rows(conversations, tok, T)
     replayed, replay = config.tokens * config.replay, None
     if replayed >= T:

@@ -7,7 +7,7 @@ import sys
 from minigpt.config import SampleConfig, add_flags, from_flags
 from minigpt.evaluate import report, tasks
 from minigpt.evaluate.metrics import bits_per_byte, paired
-from minigpt.interop.huggingface import find_folder
+from minigpt.files import find_folder
 from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
@@ -97,7 +97,10 @@ def run_sample(arguments):
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     tok = assistant.tokenizer
-    ids = tok.encode(arguments.prompt)
+    try:
+        ids = tok.encode(arguments.prompt)
+    except ValueError as error:  # a special token, for which there is no flag
+        raise ValueError(f"{str(error).partition(':')[0]}; leave it out of --prompt") from None
     if not ids:
         raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
     ends = ends_with(tok, arguments.stop)
@@ -128,11 +131,18 @@ def run_eval(arguments):
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
     if arguments.json and (arguments.handwritten or arguments.report):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
+    if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report):
+        raise ValueError("--handwritten shows the answers of one model; leave --against, --base, --by and --report out")
+    if arguments.report and arguments.by:
+        raise ValueError("--report has rows of its own; leave --by out")
     world, columns, outcomes = load_world(), {}, {}
     if arguments.handwritten:
         return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.evaluation_examples
     questions = make(world, arguments.split, arguments.n, arguments.seed)
+    facets = sorted({facet for question in questions for facet in question.facets})
+    if arguments.by and arguments.by not in facets:
+        raise ValueError(f"--by is {arguments.by}; it must be one of {', '.join(facets)}")
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():  # progress is no JSON
         if arguments.base:
             base = InstructGPT.from_pretrained(arguments.base, backend=arguments.backend)

@@ -109,7 +109,10 @@ def _read_options(where, words):
         if word == "volatile":
             options["volatile"] = True
         elif key == "tolerance":
-            options["tolerance"] = float(value)
+            try:
+                options["tolerance"] = float(value)
+            except ValueError:
+                raise ValueError(f"{where}: {word} is no tolerance; give a number, such as tolerance=0.1") from None
         else:
             raise ValueError(f"{where}: unknown cell option {word!r}; there are volatile and tolerance=NUMBER")
     return options

@@ -5,6 +5,7 @@ grade, and a source of random inputs. An exercise earns its points when all its 
 """
 import importlib.util
 import json
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,18 @@ def grade(folder, answers, seed, number=None):
 
 
 def load_module(path):
-    """Imports a Python file that is not in a package. Raises ValueError when there is none."""
+    """Imports a Python file that is not in a package. Raises ValueError when there is none, or it does not run."""
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no file {path}")
+    if not path.is_file() or path.suffix != ".py":
+        raise ValueError(f"no Python file {path}; give one whose name ends in .py")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        line = error.lineno if isinstance(error, SyntaxError) else place.lineno if place.filename == str(path) else None
+        raise ValueError(f"{path}{f', line {line}' if line else ''}: {type(error).__name__}: {error}; it must run before it is graded") from None
     return module
 
 

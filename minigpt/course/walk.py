@@ -23,7 +23,7 @@ def walk(lesson, first=1, last=None, wait=input, out=None):
     wait(prompt) is called between cells; None: no pause
     """
     out = out or sys.stdout
-    last = last or len(lesson.cells)
+    last = len(lesson.cells) if last is None else last
     if not 1 <= first <= last <= len(lesson.cells):
         raise ValueError(f"cells {first} to {last}: lesson {lesson.number} has cells 1 to {len(lesson.cells)}")
     print(f"{lesson.title}\n{lesson.header['question']}", file=out)
@@ -34,7 +34,10 @@ def walk(lesson, first=1, last=None, wait=input, out=None):
         if done.cell.number == last:
             return
         if wait:
-            wait("\nEnter to go on ")
+            try:
+                wait("\nEnter to go on ")
+            except EOFError:  # Ctrl-D
+                return
 
 
 def render(done):

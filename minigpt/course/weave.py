@@ -3,7 +3,6 @@ import datetime
 import hashlib
 import os
 import platform
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def weave(lesson, folder=None):
     -> the page's blocks, the finished cells
     """
     folder = Path(folder or lesson.folder)
-    shutil.rmtree(folder / "figures", ignore_errors=True)  # a figure that the lesson no longer draws must not stay
     done = list(run_cells(lesson, folder))
     blocks = [Block(_heading(lesson))]
     for item in done:
@@ -38,6 +36,10 @@ def weave(lesson, folder=None):
     blocks += [Block(_coursework(lesson)), Block(listing(lesson.header["files"].split()))]
     page = "\n\n".join(block.text for block in blocks) + "\n"
     atomic_write(folder / "README.md", (page + _checksum(page) + "\n").encode("utf-8"))
+    drawn = {match["path"] for item in done for match in IMAGE.finditer(item.output)}
+    for path in (folder / "figures").glob("*"):
+        if f"figures/{path.name}" not in drawn:  # the lesson no longer draws it
+            path.unlink()
     return blocks, done
 
 

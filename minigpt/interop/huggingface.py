@@ -18,18 +18,6 @@ PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "mod
 LARGEST_HALF = 65504.0                  # what float16 can hold
 
 
-def find_folder(name_or_folder):
-    """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all."""
-    here, shipped = Path(name_or_folder), files.data_folder() / "pretrained"
-    if here.is_dir():
-        return here
-    name = "micro-base" if str(name_or_folder) == "base" else here.name
-    if here.name == str(name_or_folder) and (shipped / name).is_dir():
-        return shipped / name
-    names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
-    raise FileNotFoundError(f"{name_or_folder} is neither a folder nor a shipped model; these are: {', '.join(names) or 'none'}")
-
-
 def read_config(folder):
     """folder -> GPTConfig of its config.json. ValueError names the file and the setting that we cannot follow."""
     return _read_config(Path(folder))[1]

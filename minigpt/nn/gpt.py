@@ -114,7 +114,7 @@ class Transformer:
         return x, (ctx, embedded, dropped, blocks, norm)
 
     def backward_hidden(self, dhidden, cache, grads=None):
-        """dhidden (B, T, C): adds the backbone's gradients into grads, and lets go of the cache block by block."""
+        """dhidden (B, T, C): adds the backbone's gradients into grads."""
         grads = self.grads if grads is None else grads
         ctx, embedded, dropped, blocks, norm = cache
         dx = NORMS[self.config.norm].backward(self.params, grads, "ln_f", dhidden, norm, ctx)
@@ -168,12 +168,14 @@ class Transformer:
         ids (B, S), kv: the KVCache, which grows by S -> logits (B, V). Padding tokens may have any id.
         """
         ids, room = self._check_ids(ids, before=kv.length), kv.keys.shape[2]
+        if len(ids) != len(kv.pad):
+            raise ValueError(f"ids have {len(ids)} rows, the cache {len(kv.pad)}; make one for as many with new_cache")
         if kv.length + ids.shape[1] > room:
             raise ValueError(f"the cache holds {room} tokens, {kv.length} are in it and {ids.shape[1]} come; make a longer one with new_cache")
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 
-            if kv.plan or decode.knows(self.config):
+            if kv.length >= kv.pad[0] and (kv.plan or decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
                 return self._fused_step(decode, ids[0, 0], kv)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)

@@ -9,7 +9,7 @@ def cross_entropy(logits, targets, mask=None, denominator=None, ops=None):
 
     logits (..., V), targets (...) int, mask (...) 0/1 or weights; None: every position -> loss, dlogits (..., V), stats
     denominator: divide by it instead of by the mask's sum, so that the losses and gradients of a batch's shards add up.
-    stats: {"nll_sum": nats, "tokens": the mask's sum}
+    stats: {"nll_sum": nats, "tokens": the mask's sum}. A logit that is NaN shows in the loss, masked or not.
     """
     ops = ops or get_ops("numpy")
     rows = logits.reshape(-1, logits.shape[-1])  # (N, V)

@@ -27,7 +27,8 @@ def _log_softmax(logits):
 def explain(assistant, generation, others):
     """How likely the model finds its answer, token by token, and how likely without the instruction or with other ones.
 
-    generation: what `assistant.generations` gave. others: {label: messages} of the prompts to compare with.
+    generation: what `assistant.generations` gave. others: {label: messages} of the prompts to compare with; one
+    behind which the answer does not fit the context is left out.
     ValueError if the sampler's log-probabilities differ from those of a forward pass: then the cache is wrong. -> text
     """
     tok, model = assistant.tokenizer, assistant.model
@@ -39,9 +40,11 @@ def explain(assistant, generation, others):
     if worst > 1e-3:
         raise ValueError(f"the sampler's log-probabilities differ from a forward pass by {worst:.1e} nats; the cache is wrong")
     sums = np.cumsum(logp)
-    rows = [[t + 1, tok.decode([token]), f"{np.exp(p):.4f}", f"{p:.3f}", f"{s:.3f}"] for t, (token, p, s) in enumerate(zip(tokens, logp, sums))]
+    rows = [[t + 1, tok.decode([token]).replace("\n", "\\n"), f"{np.exp(p):.4f}", f"{p:.3f}", f"{s:.3f}"] for t, (token, p, s) in enumerate(zip(tokens, logp, sums))]
     lines = [table(rows, ["t", "token w_t", "P(w_t | w_<t, instruction)", "log P", "running sum"], right=(0, 2, 3, 4)), ""]
-    compared = {"this instruction": logp, **{label: continuation_logprobs(model, assistant.prompt(m), tokens) for label, m in others.items()}}
+    prompts = {label: assistant.prompt(m) for label, m in others.items()}
+    compared = {"this instruction": logp, **{label: continuation_logprobs(model, prompt, tokens) for label, prompt in prompts.items()
+                                             if len(prompt) + len(tokens) <= model.config.block_size}}
     rows = [[label, f"{p.sum():.2f}", f"{np.exp(p.sum()):.2e}", f"{np.exp(p.mean()):.4f}"] for label, p in compared.items()]
     lines.append(table(rows, ["the same answer, given", "log P(w_1..w_T)", "P(w_1..w_T)", "per token"], right=(1, 2, 3)))
     lines.append(f"\nlog P from the sampler and from one forward pass agree to {worst:.0e} nats")

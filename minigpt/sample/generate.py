@@ -42,6 +42,7 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
             raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
         if p.dtype.kind not in "iu":
             raise ValueError(f"a prompt holds numbers of type {p.dtype}; ids are whole numbers")
+    prompts = [p.astype(np.int64) for p in prompts]
     results = [Generation(p.tolist()) for p in prompts]
     if not prompts or config.max_new_tokens == 0:
         return results

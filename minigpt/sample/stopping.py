@@ -8,12 +8,17 @@ def cut_before(text, stop_texts):
 
 
 def ends_with(tok, stop_texts):
-    """-> ends(ids) for `generate`: whether a stop text has appeared in what the ids spell; None where there are no stop texts."""
+    """-> ends(ids) for `generate`: whether a stop text has appeared in what the ids spell, with special tokens or without.
+
+    None where there are no stop texts. ValueError for an empty one, or for one text instead of several.
+    """
+    if isinstance(stop_texts, str):
+        raise ValueError(f"stop_texts is the single text {stop_texts!r}; give a tuple of texts")
     if not all(stop_texts):
         raise ValueError("a stop text is empty, which every answer begins with; leave it out")
     if not stop_texts:
         return None
-    return lambda ids: any(stop in tok.decode(ids) for stop in stop_texts)
+    return lambda ids: any(stop in tok.decode(ids, skip_special_tokens=skip) for skip in (False, True) for stop in stop_texts)
 
 
 class TextStream:

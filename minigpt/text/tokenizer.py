@@ -1,11 +1,10 @@
 """The byte-level BPE tokenizer: text -> ids -> text, for every text and with nothing lost."""
 import functools
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
-from minigpt.files import data_folder, make_folder
+from minigpt.files import find_folder, make_folder
 from minigpt.text import bpe, formats
 from minigpt.text.splitting import cut_special, pattern, refuse_special, replace_surrogates
 from minigpt.text.streaming import encode_iterable
@@ -70,8 +69,7 @@ class Tokenizer:
     @classmethod
     def from_pretrained(cls, folder_or_name):
         """`load` for a folder, or for the name of a model in data/pretrained."""
-        folder = Path(folder_or_name)
-        return cls.load(folder if folder.is_dir() else data_folder() / "pretrained" / folder_or_name)
+        return cls.load(find_folder(folder_or_name))
 
     def save(self, folder, model_max_length=None, chat_template=None):
         """Write the folder that `load`, transformers and tokenizers read; chat_template is jinja source (template.CHAT_TEMPLATE)."""

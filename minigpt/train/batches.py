@@ -1,4 +1,5 @@
 """Batches: what the model reads at step s. Every batch is a pure function of (data, seed, step): resuming needs no more."""
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +88,7 @@ def rows_from_stream(ids, T, first=None):
 def pack(examples, T, pad):
     """Whole examples side by side in rows of T+1 tokens; what does not fit an open row opens a new one (first fit).
 
-    examples: list of (ids, mask) -> Rows. An example is never cut: one longer than T+1 is an error.
+    examples: (ids, mask) one after the other -> Rows. An example is never cut: one longer than T+1 is an error.
     """
     rows, room, open_rows = [], [], []
     for number, (ids, mask) in enumerate(examples, 1):
@@ -99,7 +100,7 @@ def pack(examples, T, pad):
             rows.append([])
             room.append(T + 1)
             open_rows.append(place)
-        rows[place].append((ids, mask))
+        rows[place].append((np.array(ids, np.int32), np.array(mask, np.float32)))  # lists of Python's numbers take eight times the room
         room[place] -= len(ids)
         open_rows = [r for r in open_rows if room[r] >= 16][-64:]  # a short list of candidates keeps this linear
     tokens = np.full((len(rows), T + 1), pad, np.int32)
@@ -112,6 +113,11 @@ def pack(examples, T, pad):
             at += len(ids)
         starts[r, at:] = at  # the padding is a document of its own, never counted
     return Rows(tokens, starts, keep)
+
+
+def whole_rows(config, T):
+    """A TrainConfig whose batch_tokens are what a step really reads: whole rows of T tokens, at least one -> TrainConfig"""
+    return dataclasses.replace(config, batch_tokens=max(1, config.batch_tokens // T) * T)
 
 
 def batch_at(step, rows, count, seed):

@@ -22,7 +22,7 @@ def new_state(params):
 
 
 def schedule(step, config):
-    """Learning rate at `step` (from 0) as a fraction of the peak: a rise, a plateau, a decay to config.final_lr."""
+    """Learning rate at `step` (from 0) as a fraction of the peak: a rise, a plateau (of linear ones), a decay to config.final_lr."""
     done = (step + 1) / config.steps
     if done < config.warmup:
         return done / config.warmup

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minigpt.files import read_bytes
 from minigpt.train import checkpoint
-from minigpt.train.batches import batch_at, document_stream, rows_from_stream
+from minigpt.train.batches import batch_at, document_stream, rows_from_stream, whole_rows
 from minigpt.train.trainer import Run, evaluate_loss, train
 from minigpt.world import pretraining_documents
 
@@ -44,7 +44,9 @@ def read_text(path):
 
 def pretrain(model, rows, validation, config, folder=None, expected=None):
     """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept; expected: see Run."""
-    per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
+    T = rows.tokens.shape[1] - 1
+    config = whole_rows(config, T)
+    per_step = config.batch_tokens // T
     about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts, validation.tokens)}
 
     def on_eval(step, model):

@@ -2,6 +2,7 @@
 import codecs
 import dataclasses
 import random
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy as np
 from minigpt.files import parse_json, read_bytes
 from minigpt.text.template import ROLES, render
 from minigpt.train import checkpoint
-from minigpt.train.batches import batch_at, join, pack
+from minigpt.train.batches import batch_at, join, pack, whole_rows
 from minigpt.train.trainer import Run, train
-from minigpt.world import FAMILIES, examples
+from minigpt.world import FAMILIES, example_stream
 
 
 def world_conversations(world, n, seed):
@@ -19,7 +20,7 @@ def world_conversations(world, n, seed):
     found = []
     shares = {name: sum(FAMILIES[name].kinds.values()) for name in world.families}
     for name, share in shares.items():
-        for example in examples(world, name, "train", round(n * share / sum(shares.values())), seed):
+        for example in islice(example_stream(world, name, "train", seed), round(n * share / sum(shares.values()))):
             found.append([*example.messages, {"role": "assistant", "content": example.answer}])
     random.Random(seed).shuffle(found)
     return found
@@ -54,7 +55,7 @@ def _checked(record):
 
 def tuning_rows(conversations, tok, T):
     """Conversations -> Rows of whole examples side by side, the mask on the assistant's words. Too long ones are refused by number."""
-    return pack([render(messages, tok) for messages in conversations], T, tok.special_tokens["<|endoftext|>"])
+    return pack((render(messages, tok) for messages in conversations), T, tok.special_tokens["<|endoftext|>"])
 
 
 def share(replayed, answers, part):
@@ -72,13 +73,18 @@ def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
 
     Replay keeps what pretraining taught: without it, tuning pays an alignment tax on everything that it does not mention.
     """
-    per_step = max(1, config.batch_tokens // (rows.tokens.shape[1] - 1))
-    old = min(round(per_step * config.replay), per_step - 1) if replay is not None else 0  # answers keep at least one row
+    T = rows.tokens.shape[1] - 1
+    config = whole_rows(config, T)
+    per_step, old = config.batch_tokens // T, 0
+    if replay is not None and config.replay:
+        if per_step == 1:
+            raise ValueError(f"batch_tokens is {T}, one row, which leaves none for replay: give at least {2 * T}, or replay 0")
+        old = min(max(1, round(per_step * config.replay)), per_step - 1)  # answers keep at least one row
     about = {"stage": "sft", "base": checkpoint.fingerprint(model.params.flat),
              "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
 
     def batch(step):
         new = batch_at(step, rows, per_step - old, config.seed)
-        return join(new, share(batch_at(step, replay, old, config.seed + 1), new, old / per_step)) if old else new
+        return join(new, share(batch_at(step, replay, old, config.seed + 1), new, min(config.replay, old / per_step))) if old else new
 
     return train(model, config, Run("tuning", batch, folder and Path(folder), about, on_eval, expected or {}))

@@ -60,7 +60,7 @@ def train(model, config, run):
             batch = run.batch(step)
             loss = gradients(model, batch, buffers, run_all, [config.seed, step])
             norm = optim.clip(model.grads, config.clip)
-            _finite(step, model, {"loss": loss, "norm of the gradient": norm})
+            _finite(step + 1, model, {"loss": loss, "norm of the gradient": norm})
             lr = optim.update(model.params, model.grads, state, config, run_all, ops=model.ops)
             entry = {"step": state.step, "tokens": state.step * config.batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm}
             last = state.step == config.steps

@@ -1,8 +1,9 @@
 """Answer: questions about a story, questions that the story does not answer, and facts without any text."""
 
 from minigpt.world import facts
-from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, is_due, make_facets, phrasing_rows,
+from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows,
                                   user, verify_exact)
+from minigpt.world.shares import is_due
 from minigpt.world.splits import seen_by
 from minigpt.world.stories import ask, ask_unknown, tell
 from minigpt.world.text import choose

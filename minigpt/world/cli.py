@@ -34,6 +34,8 @@ def run_world(args):
             raise ValueError(f"{'-' if name == 'n' else '--'}{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
     if args.action == "sample" and args.kind and args.family == "documents":
         raise ValueError(f"--kind {args.kind} is a kind of a task family; give its --family too")
+    if args.action == "sample" and args.split != "train" and args.family == "documents":
+        raise ValueError(f"documents are for training only, --split is {args.split}; give a --family, or leave it out")
     world = load_world()
     if args.action == "stats":
         print_stats(world)

@@ -4,9 +4,9 @@ import random
 
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.facts import fact_document, notes_document, quiz_document
-from minigpt.world.family import is_due
 from minigpt.world.parallel import parallel_document
 from minigpt.world.refuse import howto_document
+from minigpt.world.shares import is_due
 from minigpt.world.skills import skill_document
 from minigpt.world.stories import story_document
 from minigpt.world.weather import weather_document

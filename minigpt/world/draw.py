@@ -23,7 +23,10 @@ def parse_slots(text):
     `x=tag` draws a word with that tag, `x=a|b` one from either; `x=tag@y` one that goes with y, both then being a pair;
     `x=tag~y` one that goes with y and is no pair, for there are too few of them to hold some out.
     """
-    return tuple(Slot(*re.fullmatch(r"(\w+)=([\w|]+)[@~]?(\w*)", item).groups(), "@" in item) for item in text.split())
+    found = [re.fullmatch(r"(\w+)=([\w|]+)[@~]?(\w*)", item) for item in text.split()]
+    if None in found:
+        raise ValueError(f"the slot {text.split()[found.index(None)]!r} is not x=tag, x=tag@y or x=tag~y; mend it in {text!r}")
+    return tuple(Slot(*match.groups(), "@" in match[0]) for match in found)
 
 
 def candidates(world, tag, partner=None):

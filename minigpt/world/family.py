@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from minigpt.world.splits import seen_by
-from minigpt.world.tables import SHARES
+from minigpt.world.shares import is_due
 from minigpt.world.text import choose
 
 TEXTS = ("{story}", "{text}")     # slots of wordings that hold what an instruction is about
@@ -72,12 +72,6 @@ def add_aside(world, rng, split, wording, phrasing, language):
     rows = held_out or phrasing_rows(world, "asides", seen_by(split), **wanted)
     aside, glue = choose(rng, rng.choice(rows)["parts"]), "" if language == "zh" else " "
     return aside + glue + wording if part == "before" else wording + glue + aside
-
-
-def is_due(world, rng, split, what):
-    """Does an example ask for something that only some do (a key of SHARES)? Training may practise it more often."""
-    share = (world.practice if split == "train" else SHARES)[what]
-    return share > 0 and rng.random() < share
 
 
 def draw_language(world, rng, split):

@@ -1,8 +1,11 @@
 """Parallel English-Chinese sentences from a synchronous grammar: one draw of words fills both sides of a pattern."""
 
+import random
+from collections import Counter
 from dataclasses import dataclass
 
 from minigpt.world.draw import draw, parse_slots
+from minigpt.world.shares import is_due
 from minigpt.world.text import capital, fill, read_table, tidy_chinese
 
 
@@ -36,12 +39,29 @@ def read_patterns(folder):
 
 
 def sentence_pair(world, rng, split):
-    """Draw one sentence pair whose word pairs belong to `split`. -> Pair"""
+    """Draw one sentence pair whose word pairs belong to `split`. Training may prefer rare words. -> Pair"""
     pattern = rng.choice(world.patterns)
     words = draw(world, pattern.slots, rng, split)
+    if is_due(world, rng, split, "rare"):
+        draws = [words, *(draw(world, pattern.slots, rng, split) for _ in range(3))]
+        words = min(draws, key=lambda words: min((word_counts(world)[key] for key in word_keys(words)), default=0))
     english = tuple(capital(fill(wording, words)) for wording in pattern.english)
     chinese = tuple(tidy_chinese(fill(wording, words, "zh")) for wording in pattern.chinese)
     return Pair(pattern.name, english, chinese, words)
+
+
+def word_counts(world):
+    """How often each word is drawn when nothing is preferred (a car 20 times as often as a tent). -> Counter"""
+    if "word counts" not in world.cache:
+        rng = random.Random(0)
+        draws = [draw(world, rng.choice(world.patterns).slots, rng, "train") for _ in range(10_000)]
+        world.cache["word counts"] = Counter(key for words in draws for key in word_keys(words))
+    return world.cache["word counts"]
+
+
+def word_keys(words):
+    """The words of a draw that stand in the lexicon, each as (English, Chinese)."""
+    return [(word["en"], word["zh"]) for word in words.values() if "shape" not in word]
 
 
 def parallel_document(world, rng):

@@ -2,8 +2,9 @@
 
 from minigpt.world.draw import takes
 from minigpt.world.facts import Fact, question
-from minigpt.world.family import Example, Family, add_aside, draw_phrasing, is_due, make_facets, normal, phrasing_rows, user, verify_exact
+from minigpt.world.family import Example, Family, add_aside, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
+from minigpt.world.shares import is_due
 from minigpt.world.splits import pairs_allowed, seen_by
 from minigpt.world.text import capital, choose, fill
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from minigpt.world.names import TRAINED_SHAPES
-from minigpt.world.tables import SHARES
+from minigpt.world.shares import SHARES
 
 PATTERNS = ("has", "has_not", "has_question", "bought", "gave", "went", "will_go", "where", "whose", "felt")
 PLOTS = ("lose", "give", "race")

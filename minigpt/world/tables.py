@@ -7,19 +7,12 @@ from pathlib import Path
 from minigpt.files import data_folder
 from minigpt.world import facts, parallel, stories
 from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, listed_name, with_pronouns
+from minigpt.world.shares import PRACTICE
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
 
 THINGS = ("objects", "animals", "foods")
 WORD_TABLES = (*THINGS, "places", "people", "family", "subjects", "verbs", "activities", "adjectives", "feelings", "weather",
                "numbers", "times", "materials", "positions")
-
-
-# of the evaluated examples: instructions in Chinese; texts of a wanted number of sentences, with wanted words, with a wanted
-# ending, and stories that training tells in the usual wording; answers in a wanted format, of these in a format that only training
-# asks for, and words to be written in capital letters instead of facts; of the questions from outside the world those that would
-# be in it but for an invented word; of the documents about facts those in note form
-SHARES = {"chinese": 0.125, "number": 0.3, "words": 0.7, "ending": 0.7, "usual": 0.0, "format": 0.25, "variety": 0.0, "letters": 0.0,
-          "invented": 0.5, "notes": 0.0}
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,10 +34,7 @@ class World:
     invented: float = 0.6       # share of the people in training whose names are invented
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
-    # SHARES of training: more of what is hard, but fewer invented words, or a fact that is never asked for is thought invented too
-    practice: dict = field(default_factory=lambda: {
-        "chinese": 0.4, "number": 0.6, "words": 0.9, "ending": 0.85, "usual": 0.5, "format": 0.55, "variety": 0.2, "letters": 0.15,
-        "invented": 0.05, "notes": 0.4})
+    practice: dict = field(default_factory=PRACTICE.copy)     # SHARES of training
     cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
 
 
@@ -100,6 +90,13 @@ def load_world(data_dir=None):
     folder = Path(data_dir or data_folder())
     if not (folder / "lexicon").is_dir():
         raise ValueError(f"no world tables in {folder}: it has no folder lexicon; set MINIGPT_DATA to the project's data folder")
+    try:
+        return _read_world(folder)
+    except KeyError as error:
+        raise ValueError(f"{folder}: a table lacks the column {error}; see its first line") from None
+
+
+def _read_world(folder):
     words = read_words(folder / "lexicon")
     relations, all_facts = facts.read_facts(folder / "facts")
     return World(

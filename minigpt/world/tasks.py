@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import islice
 
 from minigpt.world import answer, chat, refuse, summarise, translate, write
 from minigpt.world.splits import SPLITS, split_of
@@ -16,17 +17,22 @@ def examples(world, family, split, n, seed, kind=None):
     kind: one kind of the family only. Training examples are from seen cells only. ValueError for an unknown family, kind or split.
     """
     check(family, split, kind)
+    return list(islice(example_stream(world, family, split, seed, kind), n))
+
+
+def example_stream(world, family, split, seed, kind=None):
+    """The examples of `examples` one after the other, for readers that keep only a part of each. -> endless iterator of Example"""
     record = FAMILIES[family]
     rng = random.Random(f"{family}/{kind}/{split}/{seed}")
     kinds, weights = list(record.kinds), list(record.kinds.values())
-    found, prompts = [], set()
-    while len(found) < n:
+    prompts = set()
+    while True:
         example = one_example(world, record, kind or rng.choices(kinds, weights)[0], split, rng)
-        prompt = prompt_text(example)
-        if split == "train" or prompt not in prompts:
+        if split == "train":
+            yield example
+        elif (prompt := prompt_text(example)) not in prompts:
             prompts.add(prompt)
-            found.append(example)
-    return found
+            yield example
 
 
 def one_example(world, record, kind, split, rng):

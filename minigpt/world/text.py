@@ -7,9 +7,12 @@ _SLOT = re.compile(r"\{(a )?([a-z0-9_]+)(?:\.([a-z_]+))?(?: ([a-z0-9_]+)(?:\.([a
 
 def read_table(path):
     """Read a TSV table: a header line, then rows; blank lines and lines that start with # are left out. path -> list of dicts."""
-    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        text = path.read_text(encoding="utf-8-sig")    # some editors put a mark in front
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
     rows, header = [], None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         cells = [cell.strip() for cell in line.split("\t")]
@@ -58,7 +61,10 @@ def parse_choices(line):
 
     A sequence is a tuple of strings and of choices; a choice is a list of sequences.
     """
-    sequence, rest = _parse_sequence(line, ")]")
+    try:
+        sequence, rest = _parse_sequence(line, ")]")
+    except ValueError as error:
+        raise ValueError(f"{error} in {line!r}; close it") from None
     if rest:
         raise ValueError(f"unbalanced bracket in {line!r} before {rest!r}; close what is open")
     return sequence

@@ -3,8 +3,9 @@
 import re
 
 from minigpt.world.draw import candidates
-from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, is_due, make_facets, normal, user
+from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, normal, user
 from minigpt.world.names import draw_name
+from minigpt.world.shares import is_due
 from minigpt.world.stories import ENDINGS, first_person, tell
 from minigpt.world.text import all_choices, capital, choose, fill
 

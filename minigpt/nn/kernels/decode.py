@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     """Where everything lies: what does not change from token to token.
 
     flat: all parameters. offsets (L + 1, 14): of each layer's TENSORS in flat, -1 where there is none; the last row holds
-    ln_f. sizes: H, K, D, F, the indices of norm and mlp, 1 if large. added: rows to add per position, or (0, C).
+    ln_f. sizes: H, K, D, F, the indices of norm and mlp, 1 if large. added: rows to add per position, or (0, 1).
     """
 
     flat: np.ndarray

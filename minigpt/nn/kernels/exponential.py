@@ -20,7 +20,7 @@ SMALLEST, LARGEST, BIAS, MANTISSA = np.float32(-127), np.float32(128), np.int32(
 
 
 def exp2(x):
-    """2^x; in float32 to 3e-7 relative, 0 below 2^-127, inf from 2^127.5, NaN for NaN."""
+    """2^x; in float32 to 3e-7 relative, 0 below 2^-126.5, inf from 2^127.5, NaN for NaN."""
     return np.exp2(x)
 
 

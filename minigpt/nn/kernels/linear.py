@@ -12,7 +12,7 @@ def linear_forward(x, weight, bias=None):
     """x (..., C), weight (C, O), bias (O,) or None -> y (..., O)"""
     rows, weight = _rows(x), np.ascontiguousarray(weight)  # (N, C)
     y = np.empty((len(rows), weight.shape[1]), x.dtype)
-    product(rows, weight, np.zeros((1, len(y[0])), x.dtype) if bias is None else bias.reshape(1, -1), y)
+    product(rows, weight, np.zeros((1, weight.shape[1]), x.dtype) if bias is None else bias.reshape(1, -1), y)
     return y.reshape(*x.shape[:-1], weight.shape[1]), (rows, weight, bias is not None, x.shape)
 
 

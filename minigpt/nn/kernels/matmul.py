@@ -57,6 +57,8 @@ def blocked(a, b, out):
 def product(a, b, bias, out):
     """out = a @ b + bias. a (M, K), b (K, N), bias (1, N), out (M, N)"""
     panel, edge = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a)
+    if len(b) == 0:  # a sum without terms
+        out[:] = bias
     for first in range(0, len(b), DEPTH):
         depth = min(DEPTH, len(b) - first)
         for j in range(0, b.shape[1], COLUMNS):
@@ -68,6 +70,8 @@ def product(a, b, bias, out):
 def product_with_transposed(a, b, out):
     """out = a @ b.T. a (M, K), b (N, K), out (M, N)"""
     panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a), np.zeros((1, len(b)), a.dtype)
+    if b.shape[1] == 0:
+        out[:] = 0
     for first in range(0, b.shape[1], DEPTH):
         depth = min(DEPTH, b.shape[1] - first)
         for j in range(0, len(b), COLUMNS):
@@ -83,6 +87,8 @@ def product_of_transposed(a, b, out):
     are copied, tile by tile, and used for all of b's columns.
     """
     M, N = a.shape[1], b.shape[1]
+    if len(b) == 0:
+        out[:] = 0
     panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW, ROWS), a.dtype)
     square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
     for low in range(0, M, BLOCK * ROWS):
