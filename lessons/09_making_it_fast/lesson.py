@@ -401,7 +401,7 @@ save_svg(figure, FIGURES / "polynomials.svg", "Relative error of two polynomials
 #
 # {{include minigpt.nn.kernels.exponential:_exp2_polynomial}}
 #
-# The first two lines keep the exponent's bits from overflowing: below `2^-127` the result is 0, from `2^127.5` on infinity.
+# The first two lines keep the exponent's bits from overflowing: below `2^-126.5` the result is 0, from `2^127.5` on infinity.
 
 # %%
 from minigpt.nn.kernels import exponential
@@ -548,7 +548,7 @@ with blas_threads(1):
 # A processor has several cores. The obvious thing is to use them everywhere: let BLAS cut each product into pieces, one for each core.
 # And let several Python threads run, too. That is as if every cook of a kitchen hired a second team of cooks.
 #
-# The work here is a product and a GELU, in one shard for each core. BLAS has its own team of threads, which *spin* while they wait: they ask "is there work?" a billion times a second, and keep the core busy with it.
+# The work here is a product and a GELU, in one shard for each core. BLAS has its own team of threads, which *spin* while they wait: they ask "is there work?" millions of times a second, and keep the core busy with it.
 # We take the median this time. Accidents are what we want to see.
 
 # %%
@@ -585,7 +585,7 @@ for name, took in results.items():
 # How bad the fight is depends on what else the machine is doing. If another program needs one of the cores, the second and third line can take a hundred times as long as the first:
 # a thread that spins occupies the very core for which the one it waits for is queueing.
 #
-# The last line is what the package's trainer does. The batch is cut into shards, each core has one Python thread, and BLAS is told to stay on one. Nobody spins, so nobody is in the way.
+# The last line is what the package's trainer does. The batch is cut into shards, two to four, each has one Python thread on a core of its own, and BLAS is told to stay on one. Nobody spins, so nobody is in the way.
 # On a quiet machine the last line comes near the number of cores. If it stays near 1, as it does when other programs hold the cores, then there was no second core to use.
 # Python threads can work at the same time here because kernels and BLAS let go of Python's lock while they compute (`nogil`).
 #
@@ -597,7 +597,7 @@ for name, took in results.items():
 # 6 \, (12 L C^2 + V C) + 12 L C T
 # ```
 #
-# Is the clock of the same opinion? We double the context `T`, the width `C` and the vocabulary `V`, one at a time, and time forward and backward of one text on one core.
+# Is the clock of the same opinion? We double the context `T` and the width `C`, and quadruple the vocabulary `V`, one at a time, and time forward and backward of one text on one core.
 
 # %%
 from minigpt.config import GPTConfig
@@ -729,13 +729,14 @@ save_svg(figure, FIGURES / "bill.svg", "Two stacked bars. With NumPy's definitio
 
 # %% [markdown] volatile
 # Look at the bar of the definitions.
-# The matrix products, which do nearly all of the arithmetic, take {{100 * bills["numpy"]["matrix products"] / before:.0f}} % of the time. The rest goes into operations with little arithmetic.
+# The matrix products of the layers and of the unembedding, which do four fifths of the arithmetic, take {{100 * bills["numpy"]["matrix products"] / before:.0f}} % of the time.
+# The rest goes into attention, which does the last fifth, and into operations with little arithmetic.
 # Each `*`, `+` and `exp` of NumPy is a pass through memory of its own. Attention, GELU and the norms are chains of ten such passes, the kernels do all of it in one.
 # Afterwards the products take {{100 * bills["fast"]["matrix products"] / after:.0f}} %, and the whole step is {{before / after:.1f}} times as fast.
 # With products that cost nothing, and all else as it was, it would be {{before / (before - bills["numpy"]["matrix products"]):.1f}} times.
 
 # %% [markdown]
-# This is why one measures before one makes anything faster. The operation with nearly all of the arithmetic was not the one with nearly all of the time.
+# This is why one measures before one makes anything faster. The operation with most of the arithmetic was not the one with most of the time.
 #
 # ## 12. Writing: one token at a time
 #
@@ -840,14 +841,16 @@ for lost in re.findall(r"(?:\*\* |: |^\* \S+ )([^*]+?)\*\*Lost", log, re.MULTILI
     print(textwrap.fill(lost.strip(), 96, subsequent_indent="    "))
 
 # %% [markdown]
-# Most of these ideas are good ideas. Some are in textbooks. They lost on one machine, with these sizes. The [log](../LOG.md) says how each was measured.
+# Most of these ideas are good ideas. Some are in textbooks. They lost on the machine where they were tried, with these sizes:
+# a packed left operand lost there, and won later on another processor. The [log](../LOG.md) says how each was measured.
 #
 # ## 14. Break it
 #
 # The tile is fragile. Four rules keep it fast; they stand at the top of [tile.py](../../minigpt/nn/kernels/tile.py). Break one, and nothing complains.
 # The results stay right. Only the speed is gone.
 #
-# First break: the panel's rows no longer lie side by side, because it was cut out of a wider array. Not a line of code changes.
+# First break: the panel is cut out of a wider array. Not a line of code changes. But Numba now compiles for an array whose columns may lie anywhere,
+# so a row cannot be read as vectors.
 
 # %%
 from minigpt.nn.kernels.tile import COLUMNS, ROWS
@@ -867,7 +870,7 @@ for name, panel in panels.items():
     print(f"{name}: the result is right")
 
 # %% [markdown]
-# Second break: we exchange the two inner loops of the tile, as one might do to tidy up.
+# Second break: we exchange the two inner loops of the tile, and write it out where it is used, as one might do to tidy up.
 
 # %%
 @compiled_now

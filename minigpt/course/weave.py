@@ -135,7 +135,7 @@ def lesson_map(folder):
         "* [train on your own text](guides/own_text.md), [tune on your own instructions](guides/own_instructions.md);",
         "* [troubleshooting](guides/troubleshooting.md): symptom, cause, command;",
         "* [for teachers](guides/teaching.md): plans of fourteen and of six weeks, points, a bug hunt;",
-        "* [LOG.md](LOG.md): what was tried to make it fast, and what lost.", ""])
+        "* [LOG.md](LOG.md): what was tried, to make it fast and to make it answer well, and what lost.", ""])
 
 
 def write_map(folder):

@@ -10,7 +10,7 @@ and what is added to a loop's index in the innermost loop must not be able to be
 from minigpt.jit import jit
 from minigpt.nn.kernels.primitives import copy_row, stack_array, vectors
 
-# The sums, one row of the panel and one number per row must fit into the registers: measured, each 95 % of the peak.
+# The sums, one vector of the panel's row and one number per row of the tile must fit into the registers: measured, each 95 % of the peak.
 ROWS, COLUMNS = {(512, 32): (8, 32), (256, 32): (4, 32), (256, 16): (3, 32)}.get(vectors(), (4, 8))
 
 
