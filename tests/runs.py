@@ -21,6 +21,7 @@ STEPS, BATCH = 12, 128
 STAGES = ("pretrain", "sft")
 every_stage = pytest.mark.parametrize("stage", STAGES)
 SMALL, SMALL_ROWS = GPTConfig(30, 8, 2, 2, 16), Rows(np.arange(180, dtype=np.int32).reshape(20, 9) % 30)
+os.environ.pop("MINIGPT_DATA", None)  # the tests are about the project's own data
 HOME = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # of a child process
 
 # run first in another process, it lets no socket be made there

@@ -9,7 +9,9 @@ import pytest
 from minigpt import files
 from minigpt.__main__ import COMMANDS, main
 from minigpt.commands import expected, run
+from minigpt.config import PRETRAIN, SFT
 from minigpt.text.tokenizer import Tokenizer
+from minigpt.world import FAMILIES, stats
 
 
 def refused(capsys, *argv):
@@ -102,6 +104,26 @@ def test_a_foreign_file_in_the_folder_of_a_run_is_refused(name, text, tmp_path, 
 
 def test_only_the_small_world_goes_into_the_readme(tmp_path, capsys):
     assert "--world is full" in refused(capsys, "run", "--world", "full", "--readme", "--out", str(tmp_path))
+
+
+def test_the_recorded_bands_are_those_of_todays_recipe():
+    bands = expected.load({"world": "small", "preset": "micro", "arch": "default",
+                           "pretraining": run._without_seed(PRETRAIN), "tuning": run._without_seed(SFT)})
+    assert max(bands["pretraining"]["validation_loss"]) == PRETRAIN.steps and max(bands["tuning"]["dev"]) == SFT.steps
+
+
+def test_the_world_can_be_looked_at(tmp_path, monkeypatch, capsys):
+    assert main(["world", "sample", "--family", "translate", "--kind", "en-zh", "--split", "test", "-n", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert all(shown.count(mark) == 2 for mark in ("[translate / en-zh] ", "\n  user: ", "\n  -> "))
+    assert main(["world", "build", str(tmp_path), "--documents", "2", "--per-kind", "1"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"pretraining.txt", "train.jsonl", "dev.jsonl", "test.jsonl"}
+    for name, stand_in in {"training_ngrams": lambda world: set(), "overlap": lambda *arguments: 0.5,
+                           "pretraining_documents": lambda world, seed: iter(["a red kite"])}.items():
+        monkeypatch.setattr(stats, name, stand_in)  # too slow otherwise
+    capsys.readouterr()
+    assert main(["world", "stats"]) == 0
+    assert capsys.readouterr().out.count("dev  50.0  test  50.0") == sum(len(family.kinds) for family in FAMILIES.values())
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Model folders without transformers: small models written by hand in its layout, with the logits that it computed for them.
 
-The golden numbers come from transformers 5.23 in float64 (tests/oracle/torch_models.py); tests/oracle compares with the living library.
+The golden numbers come from transformers 5.23 in float64; tests/oracle/test_huggingface.py compares them with the living library.
 """
 import itertools
 import json

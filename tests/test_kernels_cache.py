@@ -75,11 +75,6 @@ def test_the_setting_of_other_numba_code_is_left_alone():
     assert config.CACHE_DIR == before
 
 
-def test_help_does_not_wait_for_numba():
-    code = "import sys, runpy; sys.argv = ['minigpt', '--help']\ntry: runpy.run_module('minigpt', run_name='__main__')\nexcept SystemExit: pass\nassert 'numba' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
-
-
 @pytest.mark.slow
 def test_an_edited_helper_takes_effect(tmp_path):
     """Numba itself would go on with the kernels that it has compiled: cross_entropy.py did not change."""

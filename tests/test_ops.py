@@ -69,6 +69,7 @@ def test_gradient_agrees_with_finite_differences(case):
 def test_backward_twice_is_the_same_and_leaves_its_inputs_alone(case):
     arguments = case.arguments()
     out, cache, cotangent, first = run(ops, case, arguments)
+    first = {name: gradient if gradient is None else gradient.copy() for name, gradient in first.items()}
     before = cotangent.copy()
     second = getattr(ops, f"{case.op}_backward")(cotangent, cache)
     second = second if isinstance(second, tuple) else (second,)
@@ -94,7 +95,8 @@ def test_float32_stays_float32_everywhere(case):
         assert found and {array.dtype for array in found} == {np.dtype(dtype)}
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if "several" in case.option else (), id=case.name) for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if "several" in case.option else (), id=case.name)
+                                  for case in CASES if case.op != "dropout"])  # whose random numbers are compared above
 def test_large_inputs_do_not_overflow(case):
     """Logits in the hundreds happen; exp must not see them. Weights and shared inputs stay as they are."""
     arguments = case.arguments(np.float32)
@@ -102,8 +104,6 @@ def test_large_inputs_do_not_overflow(case):
     arguments[name] = arguments[name] * np.float32(100.0)
     lists = {key: value.tolist() if isinstance(value, np.ndarray) else value
              for key, value in {**case.arguments(), **arguments, "rng": None}.items() if key in arguments}
-    if case.op == "dropout":
-        return  # its random numbers are compared above
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         out, _, _, grads = run(ops, case, arguments)
     assert_close(out, np.array(getattr(naive, case.op)(**lists)), 1e-4)

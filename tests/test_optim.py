@@ -85,6 +85,12 @@ def test_muon_moves_every_direction_equally():
     assert ops.orthogonalise(matrix.astype(np.float32)).dtype == np.float32
 
 
+def test_singular_values_from_one_percent_on_land_where_the_comment_says():
+    for s in np.geomspace(0.0101, 0.999, 500):
+        turned = np.diag(ops.orthogonalise(np.diag([s, math.sqrt(1.0 - s * s)])))
+        assert 0.725 < turned.min() and turned.max() < 1.275, s
+
+
 @pytest.mark.parametrize("backend, dtype, tolerance", [("numpy", "float64", 1e-12), ("fast", "float64", 1e-12), ("fast", "float32", 1e-5)])
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (70, 33), (33, 70)])
 def test_muon_is_momentum_then_orthogonalised(shape, backend, dtype, tolerance):

@@ -9,6 +9,7 @@ import pytest
 
 import minigpt
 from minigpt.__main__ import COMMANDS
+from minigpt.bench.cli import IN_README
 from minigpt.show.readme import markdown_table, update_section
 
 ROOT = Path(__file__).parents[1]
@@ -54,3 +55,11 @@ def test_a_section_is_replaced_between_its_marks_and_nothing_else(tmp_path):
     assert page.read_text(encoding="utf-8") == "before\n<!-- x -->\n| name | n |\n| --- | ---: |\n| a | 1 |\n<!-- end x -->\nafter\n"
     with pytest.raises(ValueError, match="exactly once"):
         update_section("y", "", page)
+
+
+@pytest.mark.parametrize("name", ["make", "evaluation", "bench steps intel", *(f"bench {name}" for name in IN_README)])
+def test_the_place_of_every_measured_table_is_there(name, tmp_path):
+    """A missing mark would be noticed after hours of measuring."""
+    (tmp_path / "page.md").write_text(README, encoding="utf-8")
+    update_section(name, "new", tmp_path / "page.md")
+    assert f"<!-- {name} -->\nnew\n<!-- end {name} -->" in (tmp_path / "page.md").read_text(encoding="utf-8")

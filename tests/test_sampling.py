@@ -111,8 +111,8 @@ PROMPTS = [[1, 2, 3], [4, 5, 6, 7, 8, 9], [10], [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2
 GREEDY = SampleConfig(max_new_tokens=6, temperature=0.0)
 
 
-def model_of(position="rope"):
-    model = Transformer(dataclasses.replace(CONFIG, position=position), dtype="float64", backend="numpy")
+def model_of(position="rope", backend="numpy"):
+    model = Transformer(dataclasses.replace(CONFIG, position=position), dtype="float64", backend=backend)
     return perturb(model, np.random.default_rng(1), 0.5)
 
 
@@ -125,19 +125,24 @@ def greedy_by_hand(model, prompt, n):
     return ids[len(prompt):], logps
 
 
+both_backends = pytest.mark.parametrize("backend", ["numpy", "fast"])
+
+
+@both_backends
 @pytest.mark.parametrize("position", ["learned", "rope", "alibi", "sinusoidal"])
-def test_greedy_generation_is_the_argmax_of_the_full_forward(position):
+def test_greedy_generation_is_the_argmax_of_the_full_forward(position, backend):
     """Ragged prompts side by side, one of which almost fills the context."""
-    model = model_of(position)
+    model = model_of(position, backend)
     for row, prompt in zip(generate(model, PROMPTS, dataclasses.replace(GREEDY, max_new_tokens=20)), PROMPTS, strict=True):
         ids, logps = greedy_by_hand(model, prompt, 20)
         assert row.ids == ids and row.finish == "length" and len(prompt) + len(ids) == 12
         np.testing.assert_allclose(row.logprobs, logps, rtol=1e-9)
 
 
+@both_backends
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
-def test_a_row_does_not_depend_on_its_neighbours(temperature):
-    model, config = model_of(), dataclasses.replace(GREEDY, temperature=temperature, seed=5)
+def test_a_row_does_not_depend_on_its_neighbours(temperature, backend):
+    model, config = model_of(backend=backend), dataclasses.replace(GREEDY, temperature=temperature, seed=5)
     together = generate(model, PROMPTS, config)
     for place, prompt in enumerate(PROMPTS):
         alone = generate(model, [[7, 7]] * place + [prompt], config)[place]
@@ -145,9 +150,22 @@ def test_a_row_does_not_depend_on_its_neighbours(temperature):
         np.testing.assert_allclose(alone.logprobs, together[place].logprobs, rtol=1e-9)
 
 
-def test_a_stop_token_ends_its_row_and_is_not_part_of_it():
+def test_generation_penalises_the_prompt_and_what_was_written():
+    model, config = model_of(), dataclasses.replace(GREEDY, repetition_penalty=5.0)
+    rows = generate(model, PROMPTS, config)
+    for row, prompt in zip(rows, PROMPTS, strict=True):
+        ids = list(prompt)
+        for token in row.ids:
+            logits = model.forward(np.array([ids]))[0][:, -1]
+            assert token == sampling.distribution(logits, config, [ids])[0].argmax()
+            ids.append(token)
+    assert [row.ids for row in rows] != [row.ids for row in generate(model, PROMPTS, GREEDY)]
+
+
+@both_backends
+def test_a_stop_token_ends_its_row_and_is_not_part_of_it(backend):
     """Every id in turn: rows with different padding end at different times, and the others go on as before."""
-    model, ended = model_of(), 0
+    model, ended = model_of(backend=backend), 0
     free = generate(model, PROMPTS, GREEDY)
     for stop in range(CONFIG.vocab_size):
         for row, before in zip(generate(model, PROMPTS, GREEDY, stop={stop}), free, strict=True):

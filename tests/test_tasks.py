@@ -3,11 +3,16 @@ import itertools
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from minigpt.__main__ import main
+from minigpt.config import GPTConfig
+from minigpt.commands import use
 from minigpt.evaluate import report, tasks
+from minigpt.model import GPT, InstructGPT
 from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.show.readme import update_section
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.world import FAMILIES, examples, pretraining_documents
 
@@ -106,6 +111,21 @@ def test_a_model_is_asked_in_the_natural_form_where_there_is_one(world):
     assert tasks._as_text(assistant, story, (), natural=True) == tasks._as_text(assistant, story, ())
 
 
+@pytest.mark.parametrize("style", ["plain", "few-shot", "natural"])
+def test_an_answer_as_text_ends_with_its_line(style, world):
+    class Speller(GPT):
+        said = -1
+
+        def step(self, ids, kv):
+            kv.length, self.said = kv.length + ids.shape[1], self.said + 1
+            return np.eye(self.config.vocab_size, dtype=np.float32)[[b" Paris.\n Question:"[self.said]] * len(ids)]
+
+    tok = Tokenizer.train([], 256 + len(SPECIAL_TOKENS), SPECIAL_TOKENS)  # bytes
+    model = Speller(GPTConfig(tok.vocab_size, tasks.LONGEST + 900, 1, 1, 8), backend="numpy")
+    questions = tasks.evaluation_examples(world, "dev", 1)
+    assert tasks.answer_all(InstructGPT(model, tok), questions, style, None, tasks.few_shots(world, 1)) == ["Paris."] * len(questions)
+
+
 def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):
     outcomes = {"all wrong": [False] * len(questions), "all right": [True] * len(questions)}
     lines = report.report(questions, outcomes).splitlines()[2:]
@@ -138,6 +158,16 @@ def test_a_base_model_is_asked_in_the_way_that_does_best(world, monkeypatch, cap
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_report_goes_into_the_readme(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- evaluation -->\n<!-- end evaluation -->\n", encoding="utf-8")
+    monkeypatch.setattr(use, "update_section", lambda name, text: update_section(name, text, page))
+    assert main(["eval", "--report", "--readme", "-n", "1"]) == 0
+    assert "bits per byte of held-out text (micro)" in capsys.readouterr().out
+    assert "| harmful wishes refused | 1 | " in page.read_text(encoding="utf-8")
+
+
 def test_eval_asks_base_models_and_handwritten_prompts(capsys):
     assert main(["eval", "--model", "micro", "--base", "micro-base", "-n", "2"]) == 0
     shown = capsys.readouterr().out

@@ -6,13 +6,14 @@ import math
 import os
 import pathlib
 import signal
+import threading
 
 import numpy as np
 import pytest
 
 from minigpt.commands import expected
 from minigpt.config import GPTConfig, TrainConfig
-from minigpt.nn import threads
+from minigpt.nn import gpt, threads
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.threads import blas_threads, find_blas, worker_pool
 from minigpt.train import batches, checkpoint, optim, pretrain, sft, trainer
@@ -184,6 +185,25 @@ def test_few_rows_are_replayed_too_and_have_no_more_than_their_share(monkeypatch
     assert old.sum() == 1 and math.isclose(found[0].mask[old].sum() / found[0].mask.sum(), 0.25, rel_tol=1e-5)
     with pytest.raises(ValueError, match="one row, which leaves none for replay: give at least 48"):
         sft.tune(new_model(), data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25, batch_tokens=24))
+
+
+@pytest.mark.parametrize("count, shards", [(1, 2), (3, 3), (64, 4)])
+def test_a_large_model_takes_numpys_products_and_two_shards(count, shards, monkeypatch):
+    monkeypatch.setattr(trainer, "cores", lambda: count)
+    model = new_model(backend="fast")
+    assert (model.matmul, trainer.default_shards(model)) == ("numba", shards)
+    monkeypatch.setattr(gpt, "LARGE", 0)
+    model = new_model(backend="fast")
+    assert (model.matmul, trainer.default_shards(model)) == ("blas", 2)
+
+
+def test_a_blas_that_cannot_be_told_leaves_one_worker(monkeypatch, capsys):
+    monkeypatch.setattr(threads, "find_blas", lambda: None)
+    threads._say_once.cache_clear()
+    for _ in range(2):
+        with worker_pool(3, shards=4) as run_all:
+            assert run_all(lambda item: threading.get_ident(), range(4)) == [threading.get_ident()] * 4
+    assert capsys.readouterr().out.count("cannot be set to one thread") == 1
 
 
 @pytest.mark.parametrize("batch_tokens, read", [(10, 24), (24, 24), (100, 96)])

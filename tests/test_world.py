@@ -22,11 +22,12 @@ from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair, word_counts, word_keys
-from minigpt.world.splits import pairs_allowed, split_of
+from minigpt.world.splits import split_of
 from minigpt.world.stories import ENDINGS, choose_steps, tell
 from minigpt.world.shares import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices, capital, fill
+from minigpt.world.write import LENGTHS, constraints, split_sentences
 
 KINDS = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]
 
@@ -44,7 +45,7 @@ def evaluated(world):
 
 
 @pytest.mark.parametrize("family,kind", KINDS)
-@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
 @pytest.mark.parametrize("count", [30, pytest.param(100, marks=pytest.mark.slow)])
 def test_reference_answers_verify(count, world, family, kind, split):
     for example in examples(world, family, split, count, seed=3, kind=kind):
@@ -96,6 +97,23 @@ def test_training_draws_rare_words_more_often_from_the_same_patterns(world):
     (often, patterns), (seldom, _) = drawn(world), drawn(dataclasses.replace(world, practice=SHARES))
     assert often > 1.5 * seldom, (often, seldom)
     assert max(patterns.values()) < 2 * min(patterns.values())
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_every_constraint_of_a_text_is_checked(kind, world):
+    example = next(e for e in examples(world, "write", "dev", 300, 5, kind) if e.wants["words"] and e.wants["number"] and e.wants["ending"])
+    wants, text, last = example.wants, example.answer, split_sentences(example.answer)[-1]
+    for name, value in {"names": (*wants["names"], "Zo"), "words": (*wants["words"], "xyz"), "number": wants["number"] + 1,
+                        "ending": {"happy": "sad", "sad": "happy"}[wants["ending"]], "form": "news" if kind == "diary" else "diary"}.items():
+        checks = constraints(dataclasses.replace(example, wants={**wants, name: value}), text)
+        assert [broken for broken, holds in checks.items() if not holds] == [name]
+    for name, worse in {"no repetition": f"{text} {last}", "known words": text.replace(".", " xyz.", 1), "whole": f"{text} He"}.items():
+        assert not constraints(example, worse)[name], name
+
+
+def test_a_refusal_that_goes_on_is_none(world):
+    harm = examples(world, "refuse", "dev", 1, 5, "harmful")[0]
+    assert verify(harm, "I am sorry, but I cannot do that.") and not verify(harm, harm.answer + " But here is how.")
 
 
 def test_what_was_counted_in_another_world_is_not_believed(world):
@@ -195,7 +213,8 @@ def test_words_that_occur_together_in_evaluation_are_held_out(world):
 def check_pairs(slots, words, split, pairs):
     """Rebuild the pairs of a draw and check them."""
     pairs += [pair_of(words[slot.name], words[slot.partner]) for slot in slots if slot.is_pair]
-    assert pairs_allowed(pairs, split) if pairs else True, (pairs, split)
+    splits = {split_of(*pair) for pair in pairs}
+    assert splits <= {"train", split} and (not pairs or split in splits), (pairs, split)
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])

@@ -161,10 +161,3 @@ def test_choices_slots_and_forms():
     assert [with_article(word) for word in ("apple", "hour", "unicorn", "kite")] == ["an apple", "an hour", "a unicorn", "a kite"]
     assert [plural(noun) for noun in ("box", "berry", "toy", "kite")] == ["boxes", "berries", "toys", "kites"]
     assert verb_forms("carry") == {"third": "carries", "past": "carried", "ing": "carrying"}
-
-
-def test_every_family_can_be_made_in_every_split(world):
-    for name, family in FAMILIES.items():
-        for kind in family.kinds:
-            for split in ("train", "dev", "test"):
-                assert len(examples(world, name, split, 5, seed=9, kind=kind)) == 5
