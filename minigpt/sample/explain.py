@@ -44,7 +44,7 @@ def explain(assistant, generation, others):
     lines = [table(rows, ["t", "token w_t", "P(w_t | w_<t, instruction)", "log P", "running sum"], right=(0, 2, 3, 4)), ""]
     prompts = {label: assistant.prompt(m) for label, m in others.items()}
     compared = {"this instruction": logp, **{label: continuation_logprobs(model, prompt, tokens) for label, prompt in prompts.items()
-                                             if len(prompt) + len(tokens) <= model.config.block_size}}
+                                             if len(prompt) + len(tokens) - 1 <= model.config.block_size}}
     rows = [[label, f"{p.sum():.2f}", f"{np.exp(p.sum()):.2e}", f"{np.exp(p.mean()):.4f}"] for label, p in compared.items()]
     lines.append(table(rows, ["the same answer, given", "log P(w_1..w_T)", "P(w_1..w_T)", "per token"], right=(1, 2, 3)))
     lines.append(f"\nlog P from the sampler and from one forward pass agree to {worst:.0e} nats")
