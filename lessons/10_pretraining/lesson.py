@@ -156,6 +156,8 @@ save_svg(figure, FIGURES / "packed.svg", "Three triangles along the diagonal, on
 # So the package does it without memory. The rows of step `s` are a function of `s` and the seed, and of nothing else:
 #
 # {{include minigpt.train.batches:batch_at}}
+#
+# {{include minigpt.train.batches:_order}}
 
 # %%
 from minigpt.nn.losses import cross_entropy

@@ -81,6 +81,6 @@ def source_of(module_name, name):
     if module_name.split(".")[0] != "minigpt":
         raise ValueError(f"{{{{include {module_name}:{name}}}}}: only source of minigpt is included")
     thing = getattr(importlib.import_module(module_name), name)
-    thing = getattr(thing, "py_func", thing)  # a Numba kernel keeps its Python source there
+    thing = inspect.unwrap(getattr(thing, "py_func", thing))  # a Numba kernel, or a cached function, keeps its Python source there
     file = Path(inspect.getsourcefile(thing)).resolve().relative_to(Path(__file__).resolve().parents[2])
     return inspect.getsource(thing), file.as_posix()

@@ -1,5 +1,6 @@
 """Batches: what the model reads at step s. Every batch is a pure function of (data, seed, step): resuming needs no more."""
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,9 +129,14 @@ def batch_at(step, rows, count, seed):
     picked = np.empty(count, np.int64)
     for epoch in range(wanted[0] // len(rows), wanted[-1] // len(rows) + 1):
         here = wanted // len(rows) == epoch
-        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
-        picked[here] = order[wanted[here] % len(rows)]
+        picked[here] = _order(seed, epoch, len(rows))[wanted[here] % len(rows)]
     return rows.batch(picked)
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed, epoch, count):
+    """The rows of one epoch in their order. Kept: for 300,000 rows, drawing it takes a tenth of a small model's step."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def join(first, second):
