@@ -14,7 +14,7 @@
 from minigpt import InstructGPT
 
 gpt = InstructGPT.from_pretrained("micro")
-for instruction in ("What is the capital of France?",
+for instruction in ("What is the capital of Japan?",
                     "Please translate this into Chinese: Jack went to the park yesterday.",
                     "Hello! My name is Tom."):
     print("you:", instruction)
@@ -142,7 +142,7 @@ save_svg(figure, FIGURES / "guesses.svg", "Four bar charts: the five likeliest n
 
 # %% volatile
 base = InstructGPT.from_pretrained("micro-base")
-instructions = ("What is the capital of France?", "Hello! My name is Tom.",
+instructions = ("What is the capital of Japan?", "Hello! My name is Tom.",
                 "Please translate this into Chinese: Jack went to the park yesterday.")
 print(gpt.tokenizer.decode(gpt.prompt([{"role": "user", "content": instructions[0]}])))
 for instruction in instructions:
@@ -245,7 +245,7 @@ def log_probabilities(model, prompt, answer):
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))  # (T, V)
     return log_p[np.arange(len(answer)), answer]
 
-question = [{"role": "user", "content": "What is the capital of France?"}]
+question = [{"role": "user", "content": "What is the capital of Japan?"}]
 written = gpt.generations([question])[0]  # ids, and the log-probabilities that the sampler saw
 answer = written.ids + written.stopped  # with <|end|>, by which the model says that it is done
 ours = log_probabilities(gpt.model, written.prompt, answer)
@@ -288,7 +288,7 @@ save_svg(figure, FIGURES / "given.svg", "The probability of one and the same ans
 
 # %% volatile
 for temperature in (0.0, 0.7, 1.5, 3.0):
-    reply = gpt.answer("What is the capital of France?", temperature=temperature, seed=1)
+    reply = gpt.answer("What is the capital of Japan?", temperature=temperature, seed=1)
     print(f"temperature {temperature}: {reply.replace(chr(10), ' / ')[:84]}")
 
 # %% [markdown]
@@ -299,7 +299,7 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 # * Section 1: call `gpt.answer(instruction, max_new_tokens=2)`. The answer stops after two tokens, in the middle of a sentence. The model does not know that it has been cut off.
 # * Section 2: write `GPT.from_pretrained("macro")`. One line of error says which checkpoints there are.
 # * Section 5: give the model the last question alone, `gpt.answer("What is my name?")`, without the messages before. It cannot know your name, whatever it says.
-# * Section 6: take an answer that is right but that the model did not write, such as *It is Paris.* Its probability is small: the model has one style, and all others are unlikely to it.
+# * Section 6: take an answer that is right but that the model did not write, such as *It is Tokyo.* Its probability is small: the model has one style, and all others are unlikely to it.
 #
 # ## 8. The map
 #

@@ -19,7 +19,7 @@ tok, model = gpt.tokenizer, gpt.model
 def user(text):
     return {"role": "user", "content": text}
 
-question = [user("What is the capital of France?")]
+question = [user("What is the capital of Japan?")]
 said = gpt.generations([question], max_new_tokens=32)[0]  # greedy
 answer = said.ids + said.stopped
 print("it reads: ", tok.decode(said.prompt))
@@ -102,7 +102,7 @@ print("token by token, in one pass, by the package, by the sampler: the same", l
 # %% tolerance=0.05
 from minigpt.sample.explain import explain
 
-other = [user("What is the capital of Japan?")]
+other = [user("What is the capital of France?")]
 print(explain(gpt, said, {"no instruction": [], "another instruction": other}))
 
 # %% [markdown]
@@ -111,7 +111,7 @@ print(explain(gpt, said, {"no instruction": [], "another instruction": other}))
 # The second table asks a strange question: how likely is **this** answer, if nobody had asked? Or if something else had been asked? The answer stays, the condition changes:
 #
 # * *no instruction*: the text begins with `<|assistant|>`,
-# * *another instruction*: the model is asked about Japan and is made to talk about France.
+# * *another instruction*: the model is asked about France and is made to talk about Japan.
 #
 # What does the model say when nobody has asked anything? We let it speak four times.
 
@@ -466,7 +466,7 @@ print(f"one place off: log P = {one_place_off(said.prompt, answer).sum():8.2f}")
 #
 # Other edits to try, each with the result to expect:
 #
-# * Section 1: use `user("what is the capital of france")`. No capitals, no question mark. See in the table which factor suffers first.
+# * Section 1: use `user("what is the capital of japan")`. No capitals, no question mark. See in the table which factor suffers first.
 # * Section 1: leave `+ said.stopped` out of `answer`. The sum is now the one of all answers that **begin** so. It can only grow, but hardly does here: the end was as good as certain.
 #   Then section 3 stops with a ValueError: the sampler counted the end too, and has one number more.
 # * Section 5: draw at temperature 1.5. Both answers come less often than their products say, and the assertion stops: you draw from another distribution than the model's.

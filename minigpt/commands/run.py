@@ -169,6 +169,6 @@ def show(report, arguments):
     print("\nright answers to held-out prompts, in percent\n")
     print(tasks.comparison(report["scores"]))
     base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
-    print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of France?'")
+    print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of Japan?'")
     if arguments.readme:
         update_section("make", tasks.comparison(report["scores"], markdown_table))

@@ -32,7 +32,7 @@ def _add_stop(parser):
 
 def add_answer_arguments(parser):
     """Flags of `answer`."""
-    parser.add_argument("instruction", help="what to do, such as 'What is the capital of France?'; - reads standard input")
+    parser.add_argument("instruction", help="what to do, such as 'What is the capital of Japan?'; - reads standard input")
     _add_model(parser)
     parser.add_argument("--explain", action="store_true", help="show P(w_t | w_<t, instruction) for every token of the answer, and the answer's probability given other instructions")
     parser.add_argument("--wrong", metavar="TEXT", default="What is the opposite of hot?", help="with --explain: the wrong instruction to compare with")
