@@ -56,9 +56,10 @@ def run_run(arguments):
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
-    if (folder / REPORT).exists() and _read_dict(folder / REPORT).get("settings") == settings:
+    done = _read_dict(folder / REPORT) if (folder / REPORT).exists() else {}
+    if done.get("settings") == settings:
         print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
-        return _finish(read_json(folder / REPORT), recipe, arguments)
+        return _finish(done, recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
     cut, vocab_size = WORLDS[arguments.world]
