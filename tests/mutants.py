@@ -152,6 +152,9 @@ MUTANTS = (
            "mask += [0] + [learned] * len(content) + [0]", "test_template.py::test_render"),
 
     # Training
+    Mutant("answers send their gradient to the first positions", LAYERS, "whole.reshape(-1, shape[-1])[kept] = dx",
+           "whole.reshape(-1, shape[-1])[: len(kept)] = dx",
+           "test_gpt.py::test_positions_that_count_are_computed_as_among_all[layernorm-gelu-learned-numpy]"),
     Mutant("gradients of the last step stay in the buffer", TRAINER, "buffers[i].flat[:] = 0.0", "buffers[i].flat[:0] = 0.0",
            "test_trainer.py::test_training_learns"),
     Mutant("the trainer's shards divide by their own tokens", TRAINER, "shard_gradient(model, shards[i], denominator, buffers[i], rng)",

@@ -97,6 +97,23 @@ def test_gradients_are_added_and_go_where_they_are_told(backend):
 
 
 @every_backend
+@pytest.mark.parametrize("config", list(combinations())[::7], ids=name_of)
+def test_positions_that_count_are_computed_as_among_all(config, backend):
+    """Hidden states of some positions, and the gradient from these alone, equal those of all where the others get no gradient."""
+    model = model_of(dataclasses.replace(config, dropout=0.0), backend)
+    ids, starts, kept = text(3, 7), starts_of((3, 4), (7,), (1, 1, 5)), np.array([0, 5, 6, 13, 20])
+    whole, cache = model.forward_hidden(ids, starts)
+    some, some_cache = model.forward_hidden(ids, starts, kept=kept)
+    dsome, dwhole = np.random.default_rng(0).standard_normal(some.shape), np.zeros_like(whole)
+    dwhole.reshape(-1, whole.shape[-1])[kept] = dsome
+    from_whole, from_some = model.params.zeros(), model.params.zeros()
+    model.backward_hidden(dwhole, cache, from_whole)
+    model.backward_hidden(dsome, some_cache, from_some)
+    np.testing.assert_allclose(some, whole.reshape(-1, whole.shape[-1])[kept], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(from_some.flat, from_whole.flat, rtol=0, atol=1e-12 * np.abs(from_whole.flat).max())
+
+
+@every_backend
 def test_float32_model_stays_float32(backend):
     for position in POSITIONS:
         model = Transformer(dataclasses.replace(SMALL, position=position, dropout=0.1), backend=backend)

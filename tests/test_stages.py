@@ -76,6 +76,12 @@ def test_what_is_replayed_may_be_ones_own_text(kit, tmp_path, monkeypatch, capsy
     assert len({digest(folder) for folder in (tmp_path / "own", tmp_path / "none", straight(kit, "sft"))}) == 3
 
 
+def test_a_batch_without_room_for_replay_is_refused_before_examples_are_drawn(kit, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sft, "world_conversations", lambda *_: pytest.fail("drawn before the batch was checked"))
+    flags = ["--model", f"{kit}/base", "--out", f"{tmp_path}/run", "--tokens", "4096", "--batch-tokens", "32"]
+    refused(capsys, ["sft", *flags], "one row, which leaves none for replay", "at least 64")
+
+
 def test_tuning_rows_count_the_answers(tok):
     rows = sft.tuning_rows([CHAT, CHAT], tok, 63)
     batch = rows.batch(np.arange(len(rows)))

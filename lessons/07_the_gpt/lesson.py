@@ -161,7 +161,9 @@ save_svg(figure, FIGURES / "residual.svg", "Difference that one byte makes again
 #
 # {{include minigpt.nn.layers:block_backward}}
 #
-# (Dropout, not used here, sets random numbers to 0 while training.)
+# Two things are not used here. Dropout sets random numbers to 0 while training. `kept` names the positions whose prediction somebody
+# wants. Behind the last attention no position reads another, so the last block leaves the others out. Lesson 12 needs it: there only
+# the words of answers count.
 #
 # ## 5. The whole model
 #

@@ -154,7 +154,9 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
     expected: see train.trainer.Run.
     """
-    T, on_eval = model.config.block_size, None
+    T, on_eval, replayed = model.config.block_size, None, config.tokens * config.replay
+    if replayed >= T:
+        sft.replay_rows(config, T)  # refused before the examples are drawn, which takes minutes
     if dev:
         on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder))
     if conversations is None:
@@ -164,7 +166,7 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
         print(f"drawing {wanted:,} conversations of the world")  # a million take minutes
         conversations = sft.world_conversations(world, wanted, config.seed)
     rows = sft.tuning_rows(conversations, tok, T)
-    replayed, replay = config.tokens * config.replay, None
+    replay = None
     if replayed >= T:
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
     log = sft.tune(model, rows, replay, config, folder, on_eval, expected)

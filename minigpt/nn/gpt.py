@@ -100,21 +100,24 @@ class Transformer:
         dhidden = self.backward_head(dlogits, head, grads)  # (B, T, C)
         self.backward_hidden(dhidden, cache, grads)
 
-    def forward_hidden(self, ids, starts=None, rng=None):
-        """ids (B, T) -> hidden (B, T, C), cache: the backbone without its output layer, for other heads."""
+    def forward_hidden(self, ids, starts=None, rng=None, kept=None):
+        """ids (B, T) -> hidden (B, T, C), cache: the backbone without its output layer, for other heads.
+
+        kept (n,): flat positions, where others are not wanted: the last block's MLP is spared them -> hidden (n, C), cache
+        """
         ids = self._check_ids(ids)
         ctx = self._context(ids.shape, starts, rng)
         x, embedded = self._embed_forward(ids, ctx)  # (B, T, C)
         x, dropped = ctx.ops.dropout_forward(x, self.config.dropout, rng)
         blocks = []
         for i in range(self.config.n_layer):
-            x, cache = layers.block_forward(self.params, f"h.{i}", x, ctx)
+            x, cache = layers.block_forward(self.params, f"h.{i}", x, ctx, kept if i == self.config.n_layer - 1 else None)
             blocks.append(cache)
         x, norm = NORMS[self.config.norm].forward(self.params, "ln_f", x, ctx)
         return x, (ctx, embedded, dropped, blocks, norm)
 
     def backward_hidden(self, dhidden, cache, grads=None):
-        """dhidden (B, T, C): adds the backbone's gradients into grads."""
+        """dhidden (B, T, C), or (n, C) as forward_hidden gave it: adds the backbone's gradients into grads."""
         grads = self.grads if grads is None else grads
         ctx, embedded, dropped, blocks, norm = cache
         dx = NORMS[self.config.norm].backward(self.params, grads, "ln_f", dhidden, norm, ctx)

@@ -282,32 +282,44 @@ def attention_step(p, name, x, keys, values, length, ctx):
 # The block
 
 
+def spread(dx, kept, shape):
+    """The gradient of taking the flat positions kept (n,) out of an array of this shape: dx (n, C) -> (B, T, C), 0 elsewhere"""
+    whole = np.zeros(shape, dx.dtype)
+    whole.reshape(-1, shape[-1])[kept] = dx
+    return whole
+
+
 def block_spec(name, config):
     norm, mlp = NORMS[config.norm], MLPS[config.mlp]
     return (norm.spec(f"{name}.ln_1", config) + attention_spec(f"{name}.attn", config)
             + norm.spec(f"{name}.ln_2", config) + mlp.spec(f"{name}.mlp", config))
 
 
-def block_forward(p, name, x, ctx):
-    """x + attention(norm(x)), then x + mlp(norm(x)): the pre-norm block of GPT-2. x (B, T, C) -> y (B, T, C)"""
+def block_forward(p, name, x, ctx, kept=None):
+    """x + attention(norm(x)), then x + mlp(norm(x)): the pre-norm block of GPT-2. x (B, T, C) -> y (B, T, C)
+
+    kept (n,): of the last block, the flat positions that are wanted; behind attention no position needs another -> y (n, C)
+    """
     norm, mlp, config = NORMS[ctx.config.norm], MLPS[ctx.config.mlp], ctx.config
     h, norm1 = norm.forward(p, f"{name}.ln_1", x, ctx)
     h, attn = attention_forward(p, f"{name}.attn", h, ctx)
     h, drop1 = ctx.ops.dropout_forward(h, config.dropout, ctx.rng)
-    x = x + h
+    x, shape = x + h, x.shape
+    x = x if kept is None else x.reshape(-1, shape[-1])[kept]  # (n, C)
     h, norm2 = norm.forward(p, f"{name}.ln_2", x, ctx)
     h, fc = mlp.forward(p, f"{name}.mlp", h, ctx)
     h, drop2 = ctx.ops.dropout_forward(h, config.dropout, ctx.rng)
-    return x + h, (norm1, attn, drop1, norm2, fc, drop2)
+    return x + h, (norm1, attn, drop1, (kept, shape), norm2, fc, drop2)
 
 
 def block_backward(p, g, name, dy, cache, ctx):
-    """dy (B, T, C) -> dx (B, T, C); a sum sends its gradient into both branches"""
+    """dy (B, T, C) or (n, C) -> dx (B, T, C); a sum sends its gradient into both branches"""
     norm, mlp = NORMS[ctx.config.norm], MLPS[ctx.config.mlp]
-    norm1, attn, drop1, norm2, fc, drop2 = cache
+    norm1, attn, drop1, (kept, shape), norm2, fc, drop2 = cache
     dh = ctx.ops.dropout_backward(dy, drop2)  # y = x + dropout(mlp(norm(x)))
     dh = mlp.backward(p, g, f"{name}.mlp", dh, fc, ctx)
     dx = dy + norm.backward(p, g, f"{name}.ln_2", dh, norm2, ctx)
+    dx = dx if kept is None else spread(dx, kept, shape)  # (B, T, C)
     dh = ctx.ops.dropout_backward(dx, drop1)  # x = x + dropout(attention(norm(x)))
     dh = attention_backward(p, g, f"{name}.attn", dh, attn, ctx)
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)

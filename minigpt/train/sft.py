@@ -68,6 +68,16 @@ def share(replayed, answers, part):
     return dataclasses.replace(replayed, mask=mask * np.float32(weight))
 
 
+def replay_rows(config, T):
+    """How many rows of T tokens of each batch are replayed text: config.replay of them, at least one; answers keep one -> int"""
+    per_step = config.batch_tokens // T
+    if not config.replay:
+        return 0
+    if per_step <= 1:
+        raise ValueError(f"batch_tokens is {T}, one row, which leaves none for replay: give at least {2 * T}, or replay 0")
+    return min(max(1, round(per_step * config.replay)), per_step - 1)
+
+
 def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
     """Tune model on rows (Rows of answers), with config.replay of each batch from `replay` (Rows of pretraining text, or None).
 
@@ -75,11 +85,7 @@ def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
     """
     T = rows.tokens.shape[1] - 1
     config = whole_rows(config, T)
-    per_step, old = config.batch_tokens // T, 0
-    if replay is not None and config.replay:
-        if per_step == 1:
-            raise ValueError(f"batch_tokens is {T}, one row, which leaves none for replay: give at least {2 * T}, or replay 0")
-        old = min(max(1, round(per_step * config.replay)), per_step - 1)  # answers keep at least one row
+    per_step, old = config.batch_tokens // T, 0 if replay is None else replay_rows(config, T)
     about = {"stage": "sft", "base": checkpoint.fingerprint(model.params.flat),
              "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
 

@@ -116,22 +116,18 @@ def pieces(size, count=8):
 
 
 def shard_gradient(model, batch, denominator, grads, rng=None):
-    """Loss of one shard; its gradient is added into grads. The output layer only sees the positions that count."""
-    hidden, cache = model.forward_hidden(batch.ids, batch.starts, rng)  # (B, T, C)
-    rows, targets, weight = hidden.reshape(-1, hidden.shape[-1]), batch.targets.reshape(-1), None  # (N, C), (N,)
+    """Loss of one shard; its gradient is added into grads. Behind the last attention only the positions that count are computed."""
+    targets, weight, kept = batch.targets.reshape(-1), None, None  # (N,)
     if batch.mask is not None:
         kept = np.flatnonzero(batch.mask)  # (n,)
-        rows, targets, weight = rows[kept], targets[kept], batch.mask.reshape(-1)[kept]  # (n, C), (n,), (n,)
-    if len(rows) == 0:
+        targets, weight = targets[kept], batch.mask.reshape(-1)[kept]  # (n,) each
+    if len(targets) == 0:
         return 0.0
-    logits, head = model.forward_head(rows)  # (n, V)
+    hidden, cache = model.forward_hidden(batch.ids, batch.starts, rng, kept)  # (B, T, C) or (n, C)
+    logits, head = model.forward_head(hidden.reshape(len(targets), -1))  # (n, V)
     loss, dlogits, _ = losses.cross_entropy(logits, targets, weight, denominator, model.ops)
-    drows = model.backward_head(dlogits, head, grads)  # (n, C)
-    if batch.mask is not None:
-        dhidden = np.zeros_like(hidden)
-        dhidden.reshape(-1, hidden.shape[-1])[kept] = drows  # (N, C)
-        drows = dhidden
-    model.backward_hidden(drows.reshape(hidden.shape), cache, grads)
+    dhidden = model.backward_head(dlogits, head, grads)  # (n, C)
+    model.backward_hidden(dhidden.reshape(hidden.shape), cache, grads)
     return loss
 
 
