@@ -40,13 +40,14 @@ def atomic_write(path, data):
     """
     target = os.path.realpath(path)                    # writes through a symbolic link instead of replacing it
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, os.urandom(8).hex().join(TEMPORARY))
+    temporary = ""
     pieces = (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data
     try:
         if os.path.exists(target) and not os.path.isfile(target):      # renaming would fail on a folder and destroy a device
-            raise IsADirectoryError(errno.EISDIR, "not a regular file")
-        with open(temporary, "xb") as file:            # "x": never someone else's file; its mode follows the umask
-            _lock(file)                                # being written, not left over
+            raise OSError(errno.EISDIR if os.path.isdir(target) else errno.EINVAL, "not a regular file")
+        file = _new_temporary(folder)
+        temporary = file.name
+        with file:
             for piece in pieces:
                 file.write(piece)
             file.flush()
@@ -81,6 +82,18 @@ def make_folder(path):
                 _lock(file)
                 left_over.unlink()
     return path
+
+
+def _new_temporary(folder):
+    """An open, locked temporary file in the folder: it is being written, not left over."""
+    while True:
+        name = os.path.join(folder, os.urandom(8).hex().join(TEMPORARY))
+        file = open(name, "xb")                        # "x": never someone else's file; its mode follows the umask
+        with contextlib.suppress(BlockingIOError):     # another command is just sweeping it away
+            _lock(file)
+            if os.path.exists(name):
+                return file
+        file.close()
 
 
 def _lock(file):

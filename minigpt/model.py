@@ -86,7 +86,7 @@ class InstructGPT:
         config = SampleConfig(**{"temperature": 0.0, **settings})
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
         stream = TextStream(self.tokenizer, on_text, stop_texts) if on_text else None
-        rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends_with(self.tokenizer, stop_texts))
+        rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends_with(self.tokenizer, stop_texts, skip_special_tokens=True))
         if stream:
             stream.finish()
         return rows

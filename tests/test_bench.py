@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from minigpt.__main__ import main
 from minigpt.bench import cli, measure, operations, recipe, steps
 
 
@@ -64,6 +65,15 @@ def test_characters_and_the_recipe_learn(tmp_path, monkeypatch):
 def test_unknown_shapes_are_refused():
     with pytest.raises(ValueError, match="'x'"):
         cli.run_bench(type("Arguments", (), {"pairs": 1, "shapes": "ax"}))
+
+
+@pytest.mark.parametrize("flags, words", [(["--json", "no/such/folder/found.json"], "make its folder first"), (["--readme", "nowhere"], "bench steps nowhere")])
+def test_what_cannot_be_written_is_known_before_anything_is_measured(flags, words, tmp_path, capsys, monkeypatch):
+    for section in ("_attention", "_steps"):
+        monkeypatch.setattr(cli, section, lambda arguments: pytest.fail("measured"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", "--only", "attention", "steps", *flags]) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_json_and_a_failing_child(tmp_path, capsys, monkeypatch):

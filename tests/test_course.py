@@ -271,6 +271,17 @@ def test_numbers_may_differ_by_the_tolerance_and_text_may_not():
     assert not same_line("loss 0.500 after 3", "loss 0.520 after 3", 0.01)
     assert not same_line("loss 0.500 after 3", "cost 0.500 after 3", 0.01)
     assert not same_line("loss 0.500", "loss 0.501", 0.0)
+    assert same_line("12,345 tokens", "12,401 tokens", 0.02) and not same_line("12,345 tokens", "13,345 tokens", 0.02)
+
+
+def test_what_varies_twice_in_a_row_hides_nothing_behind_it(fresh):
+    """A text may begin with a number that varies; the page is compared again from the next text on."""
+    path = fresh / "lesson.py"
+    change(path, "# %% [markdown]\n# Twice 4", "# %% [markdown] volatile\n# {{__import__('time').perf_counter_ns()}} is now.\n\n# %%\nprint(5)\n\n# %% [markdown]\n# Twice 4")
+    weave(read_lesson(path))
+    assert check(read_lesson(path)) == []
+    change(path, "print(5)", "print(6)")
+    assert "print(6)" in check(read_lesson(path))[0]
 
 
 def test_the_map_lists_the_lessons_there_are(folder):
@@ -390,6 +401,21 @@ def test_answers_that_do_not_run_are_refused_in_one_line(text, words, folder):
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
     with pytest.raises(ValueError, match="ends in .py"):
         grade(folder, path.with_suffix(".txt"), seed=1)
+
+
+@pytest.mark.parametrize("source", ["import sys\nsys.exit(0)", "def double(x): raise SystemExit\ndef add(a, b): raise SystemExit(0)"])
+def test_answers_that_leave_the_program_earn_nothing(source, folder):
+    try:
+        grades = grade(folder, answers(folder, source), seed=1)
+    except ValueError as error:
+        assert "SystemExit" in str(error)
+    else:
+        assert [(item.points, item.status) for item in grades] == [(0, "failed")] * 2 and "SystemExit" in grades[0].report
+
+
+def test_a_failure_that_does_not_repeat_is_reported_as_it_was(folder):
+    flaky = "calls = []\ndef double(x): return 2 * x\ndef add(a, b):\n    calls.append(1)\n    return a + b if len(calls) not in (4, 5) else -7"
+    assert "got -7" in grade(folder, answers(folder, flaky), seed=1)[1].report
 
 
 def test_the_seed_of_a_report_repeats_the_failure(folder):

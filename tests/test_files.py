@@ -147,6 +147,25 @@ def test_a_file_that_somebody_is_writing_is_not_swept_away(tmp_path):
 
 
 @posix
+@pytest.mark.parametrize("swept", [BlockingIOError, None])
+def test_a_file_that_is_swept_before_it_is_locked_is_begun_anew(tmp_path, monkeypatch, swept):
+    """Another command may be sweeping it away (its lock is in the way), or just have done so."""
+    lock, calls = files._lock, []
+
+    def late(file):
+        calls.append(file.name)
+        if len(calls) == 1:
+            os.unlink(file.name)
+            if swept:
+                raise swept
+        lock(file)
+
+    monkeypatch.setattr(files, "_lock", late)
+    files.atomic_write(tmp_path / "model", b"x")
+    assert len(set(calls)) == 2 and (tmp_path / "model").read_bytes() == b"x" and os.listdir(tmp_path) == ["model"]
+
+
+@posix
 def test_a_folder_has_one_writer_at_a_time(tmp_path):
     """Refused while another process holds the folder; a process that was killed holds nothing."""
     code = ("import sys, time; from minigpt import files\n"

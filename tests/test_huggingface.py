@@ -393,6 +393,17 @@ def test_tokenizer_travels_with_the_model(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tmp_path, capsys):
+    tok = Tokenizer.train(["a story of a cat and a cap"], 264, template.SPECIAL_TOKENS)
+    config = GPTConfig(tok.vocab_size, 16, 1, 1, 4)
+    huggingface.write_folder(tmp_path / "with", config, Transformer(config).params, tok)
+    huggingface.write_folder(tmp_path / "without", config, Transformer(config).params)
+    assert main(["import", str(tmp_path / "without"), "--out", str(tmp_path / "with")]) == 1
+    assert "holds a tokenizer" in capsys.readouterr().err
+    for _ in range(2):
+        assert main(["import", str(tmp_path / "without"), "--out", str(tmp_path / "new")]) == 0
+
+
 def test_find_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGPT_DATA", str(tmp_path))
     shipped = tmp_path / "pretrained" / "small"

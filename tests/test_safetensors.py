@@ -113,8 +113,8 @@ REFUSED = {
     "empty": (b"", "0 bytes are too few"),
     "7 bytes": (b"\x02\0\0\0\0\0\0", "7 bytes are too few"),
     "header beyond the file": (by_hand({}, length=3), "the header would take 3 bytes"),
-    "header over the limit": (by_hand({}, length=2**64 - 1), "limit is 2500000"),
-    "longest header": (by_hand(b"{" + b" " * 2_500_000), "the header would take 2500001 bytes"),
+    "header over the limit": (by_hand({}, length=2**64 - 1), "limit is 5000000"),
+    "longest header": (by_hand(b"{" + b" " * 5_000_000), "the header would take 5000001 bytes"),
     "no brace": (by_hand(b" {}"), "does not begin with a brace"),
     "no header": (by_hand(b""), "does not begin with a brace"),
     "not UTF-8": (by_hand(b'{"\xff": 1}'), "not UTF-8 at byte 2"),
@@ -163,6 +163,19 @@ REFUSED = {
     "git lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "json": (b'{"weight_map": {}}', "a JSON text"),
 }
+
+
+def test_more_names_than_can_be_read_are_not_written(path):
+    with pytest.raises(SafetensorsError, match="the names of 80000 tensors would take"):
+        save_file({f"{n:06}": np.zeros(1, np.float32) for n in range(80_000)}, path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("length", [0x80, 0x0480, 0x3C20, 0x80 + 0x200 * 256])
+def test_a_length_is_not_taken_for_another_format(path, length):
+    """Its first byte is that of a pickle, or of a web page behind a space."""
+    reason = refusal(path, by_hand(b'{"' + b" " * 50, length=length))
+    assert "this is" not in reason and "would take" in reason
 
 
 @pytest.mark.parametrize("data, reason", REFUSED.values(), ids=REFUSED)

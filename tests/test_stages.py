@@ -82,6 +82,13 @@ def test_a_batch_without_room_for_replay_is_refused_before_examples_are_drawn(ki
     refused(capsys, ["sft", *flags], "one row, which leaves none for replay", "at least 64")
 
 
+@pytest.mark.slow
+def test_a_tuning_run_keeps_the_settings_that_it_ran_with(kit, tmp_path):
+    """With rows of 32 tokens a batch of 100 is one of 96."""
+    assert main(command(kit, "sft", tmp_path / "run", "--batch-tokens", "100", "--tokens", "960")) == 0
+    assert json.loads((tmp_path / "run" / "train.json").read_text("utf-8"))["train"]["batch_tokens"] == 96
+
+
 def test_tuning_rows_count_the_answers(tok):
     rows = sft.tuning_rows([CHAT, CHAT], tok, 63)
     batch = rows.batch(np.arange(len(rows)))

@@ -34,6 +34,18 @@ def streamed(tok, text, stops):
     return pieces
 
 
+@pytest.mark.parametrize("stops, shown", [(("ab",), "a"), (("apan", "Jxx"), "aJ")])
+def test_what_stands_before_a_stop_text_is_shown_though_it_looks_like_the_beginning_of_one(stops, shown):
+    tok = Tokenizer.train(["aab aJapan" * 20], 290, SPECIAL_TOKENS, split="han")
+    pieces = []
+    stream = TextStream(tok, pieces.append, stops)
+    token = tok.encode_ordinary("aab" if stops == ("ab",) else "aJapan")
+    assert len(token) == 1, "both arrive together"
+    stream.push(0, token[0])
+    stream.finish()
+    assert "".join(pieces) == shown
+
+
 @pytest.mark.parametrize("stops", [(), ("END",), ("ENDED", "E."), ("书。", "\n\n"), ("nd",), ("a",)])
 @pytest.mark.parametrize("text", [" an ENDEND of 读书。\n\nEND", " nothing EN", " EEND", "aaa", "读E", ""])
 def test_the_pieces_are_the_text_up_to_the_stop_text(tok, text, stops):
@@ -50,11 +62,12 @@ def test_an_empty_stop_text_is_refused(tok):
         ends_with(tok, ["x", ""])
 
 
-def test_a_stop_text_is_found_with_and_without_the_special_tokens_in_it(tok):
+def test_a_stop_text_is_found_in_what_is_shown(tok):
     with pytest.raises(ValueError, match="single text 'END'"):
         ends_with(tok, "END")
     ids = [*b"ab", tok.special_tokens["<|user|>"], *b"cd"]
-    assert ends_with(tok, ["bc"])(ids) and ends_with(tok, ["b<|user|>"])(ids) and not ends_with(tok, ["ac"])(ids)
+    assert ends_with(tok, ["xx", "b<|user|>"])(ids) and not ends_with(tok, ["bc"])(ids)
+    assert ends_with(tok, ["xx", "bc"], skip_special_tokens=True)(ids) and not ends_with(tok, ["b<|user|>"], skip_special_tokens=True)(ids)
 
 
 def test_answers_end_before_a_stop_text(tok):
@@ -69,6 +82,12 @@ def test_answers_end_before_a_stop_text(tok):
     assert answer == whole[: whole.index(stop)].strip() and "".join(pieces).strip() == answer
     short, long = (assistant.generations([ASKED], stop_texts=stops, **settings)[0] for stops in ([stop], []))
     assert short.finish == "stop" and long.ids[: len(short.ids)] == short.ids and len(short.ids) < len(long.ids)
+
+
+def test_a_wrong_instruction_that_does_not_fit_is_refused_before_the_answer_is_written(capsys):
+    assert main(["answer", "What is the capital of Japan?", "--explain", "--wrong", "word " * 500]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and "--wrong: the message has" in shown.err
 
 
 def test_the_commands_stop_too(capsys):

@@ -150,6 +150,8 @@ def set_in(*path):
     (set_in("model", "vocab", []), "vocabulary"),
     (set_in("model", None), "model"),
     (set_in("added_tokens", 5), "added_tokens"),
+    (set_in("model", "vocab", "", 600), "a token is empty"),
+    (lambda data: data["model"]["vocab"].update({"中": 600, "ä¸Ń": 601}), "two tokens spell b'.xe4.xb8.xad'"),
     (set_in("pre_tokenizer", {"type": "Sequence", "pretokenizers": 5}), "pre_tokenizer"),
 ])
 def test_what_would_give_other_ids_is_refused(tok, tmp_path, edit, message):

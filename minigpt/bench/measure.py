@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import importlib.metadata
+import math
 import os
 import platform
 import statistics
@@ -17,19 +18,19 @@ def quartiles(work, repeats=9, least=0.05):
 
     One call beforehand is not counted: it compiles kernels and warms the caches.
     """
+    def timed(calls):
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        return (time.perf_counter() - start) / calls
+
     work()
-    start = time.perf_counter()
-    work()
-    calls = max(1, int(least / max(time.perf_counter() - start, 1e-9)))
-    samples = []
+    once = min(timed(1), timed(1))  # the slower of two may have been held up
+    calls = math.ceil(least / max(once, 1e-9))
     gc.collect()
     gc.disable()  # a collection in the middle would be charged to whoever is running
     try:
-        for _ in range(repeats):
-            start = time.perf_counter()
-            for _ in range(calls):
-                work()
-            samples.append((time.perf_counter() - start) / calls)
+        samples = [timed(calls) for _ in range(repeats)]
     finally:
         gc.enable()
     return spread(samples)

@@ -6,7 +6,7 @@ import numpy as np
 from minigpt.bench.measure import spread
 from minigpt.config import GPTConfig, SampleConfig, TrainConfig
 from minigpt.model import GPT
-from minigpt.nn.threads import worker_pool
+from minigpt.nn.threads import cores, worker_pool
 from minigpt.sample.generate import generate
 from minigpt.train import optim
 from minigpt.train.batches import Batch
@@ -50,22 +50,23 @@ def training_steps(shape, samples=5, workers=0, matmul=None, backend="fast", opt
 def matmul_floor(shape, samples=5):
     """Seconds that NumPy alone needs for the matrix products of a step, on operands that are not in the cache -> list of samples.
 
-    Every product of the forward, twice as many in the backward, by two workers on half the batch each.
+    Every product of the forward, twice as many in the backward, by a worker per core on equal parts of the batch.
     """
     L, _, C, V, T, B = SHAPES[shape]
     rng, found = np.random.default_rng(0), []
     sizes = [(C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)] * L + [(C, V)]
-    rows = B * T // 2
+    count = cores()
+    rows = B * T // count
 
-    def half(seed):
+    def part():
         return [(rng.random((rows, k), np.float32), rng.random((k, n), np.float32), rng.random((rows, n), np.float32)) for k, n in sizes]
 
     def products(operands):
         for x, w, dy in operands:
             np.matmul(x, w), np.matmul(dy, w.T), np.matmul(x.T, dy)
 
-    with worker_pool(2, 2) as run_all:
-        work = [half(0), half(1)]
+    with worker_pool(count, count) as run_all:
+        work = [part() for _ in range(count)]
         for sample in range(samples + 1):
             start = time.perf_counter()
             for _ in range(STEPS[shape]):

@@ -1,15 +1,18 @@
 """Commands that move models between libraries: import and export."""
+from pathlib import Path
+
 from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.model import GPT
 from minigpt.text.tokenizer import Tokenizer
 
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
+
 
 def add_import_arguments(parser):
     """Flags of `import`."""
-    parser.add_argument("folder", help="a model folder in GPT-2's, GPT-NeoX's or Llama's shape, with its tokenizer if it has one")
-    parser.add_argument("--out", metavar="FOLDER", required=True, help="where to write it")
-    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
+    parser.add_argument("model", metavar="FOLDER", help="a model folder in GPT-2's, GPT-NeoX's or Llama's shape, with its tokenizer if it has one")
+    _add_output(parser)
 
 
 def run_import(arguments):
@@ -20,20 +23,28 @@ def run_import(arguments):
 def add_export_arguments(parser):
     """Flags of `export`."""
     parser.add_argument("model", help="a shipped checkpoint or a model folder")
-    parser.add_argument("--out", metavar="FOLDER", required=True, help="where to write it")
-    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
+    _add_output(parser)
 
 
 def run_export(arguments):
     """Write a model so that transformers can load it, or say what it lacks."""
-    arguments.folder = arguments.model
     _convert(arguments, portable=True)
 
 
+def _add_output(parser):
+    parser.add_argument("--out", metavar="FOLDER", required=True, help="where to write it")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
+
+
+def _has_tokenizer(folder):
+    return any((folder / name).exists() for name in TOKENIZER_FILES)
+
+
 def _convert(arguments, portable):
-    folder = find_folder(arguments.folder)
+    folder = find_folder(arguments.model)
     model = GPT.from_pretrained(folder, backend="numpy")
-    has_tokenizer = any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
-    tok = Tokenizer.load(folder) if has_tokenizer else None
+    tok = Tokenizer.load(folder) if _has_tokenizer(folder) else None
+    if tok is None and _has_tokenizer(Path(arguments.out)):
+        raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
     huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)
     print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

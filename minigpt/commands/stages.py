@@ -137,6 +137,7 @@ def run_sft(arguments):
         return
     folder = make_folder(arguments.out)
     model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
+    config = whole_rows(config, model.config.block_size)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)

@@ -14,7 +14,7 @@ from minigpt.course.run import IMAGE
 from minigpt.course.weave import is_unedited, weave
 from minigpt.files import read_json
 
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")  # 12,345.6 is one number
 
 
 def check(lesson):
@@ -38,9 +38,10 @@ def _compare_pages(path, page, blocks):
     """The first difference between the committed page and the fresh blocks, as a list of at most one complaint."""
     position = line = 0
     for i, block in enumerate(blocks):
-        if block.volatile:  # its text may have any length: go on where the next block begins
-            position = page.find("\n\n" + blocks[i + 1].text.split("\n")[0], position) + 2
-            line = page.count("\n", 0, position)
+        if block.volatile:  # its text may have any length: go on where the next block begins, the first that is not volatile
+            if not blocks[i + 1].volatile:
+                position = page.find("\n\n" + blocks[i + 1].text.split("\n")[0], position) + 2
+                line = page.count("\n", 0, position)
             continue
         for fresh in block.text.split("\n"):
             end = page.find("\n", position)
@@ -60,7 +61,11 @@ def same_line(old, fresh, tolerance):
     if tolerance == 0.0 or NUMBER.sub("#", old).split() != NUMBER.sub("#", fresh).split():
         return False
     pairs = zip(NUMBER.findall(old), NUMBER.findall(fresh), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=tolerance, abs_tol=tolerance) for a, b in pairs)
+    return all(math.isclose(_value(a), _value(b), rel_tol=tolerance, abs_tol=tolerance) for a, b in pairs)
+
+
+def _value(number):
+    return float(number.replace(",", ""))
 
 
 def _compare_figures(folder, copy, done):
@@ -83,6 +88,6 @@ def _compare_expected(folder, done):
         match = re.search(re.escape(label) + r"[^\d\n]*?(" + NUMBER.pattern + ")", printed)
         if match is None:
             complaints.append(f"{folder / 'expected.json'}: no cell prints {label!r} and a number")
-        elif not low <= float(match[1]) <= high:
+        elif not low <= _value(match[1]) <= high:
             complaints.append(f"{folder / 'expected.json'}: {label!r} is {match[1]}, expected {low} to {high}")
     return complaints

@@ -48,7 +48,7 @@ def load_module(path):
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() would end the grading with success
         place = traceback.extract_tb(error.__traceback__)[-1]
         line = error.lineno if isinstance(error, SyntaxError) else place.lineno if place.filename == str(path) else None
         raise ValueError(f"{path}{f', line {line}' if line else ''}: {type(error).__name__}: {error}; it must run before it is graded") from None
@@ -63,7 +63,7 @@ def _grade_exercise(exercise, tests, module, seed):
             if isinstance(error, NotImplementedError):
                 return Grade(exercise, 0, "not attempted")
             if error is not None:
-                return Grade(exercise, 0, "failed", _report(exercise, test, module, draw))
+                return Grade(exercise, 0, "failed", _report(exercise, test, module, draw, error))
     return Grade(exercise, exercise.points, "passed")
 
 
@@ -72,17 +72,18 @@ def _attempt(test, module, draw):
     try:
         with np.errstate(all="ignore"):  # a wrong formula may overflow; the comparison reports it better
             test(module, draw)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return error
 
 
-def _report(exercise, test, module, draw):
+def _report(exercise, test, module, draw, first):
+    """first: the error by which the test failed; it stands where the same input does not fail again."""
     def fails(candidate):
         error = _attempt(test, module, candidate)
         return error is not None and not isinstance(error, NotImplementedError)
 
     small = shrink(fails, draw)
-    error = _attempt(test, module, small)
+    error = _attempt(test, module, small) or first
     said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
     lines = [f"{exercise.number} {exercise.function}: {test.__doc__.splitlines()[0]}", *_indent(said),
              "  with the smallest input found:",

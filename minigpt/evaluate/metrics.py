@@ -37,7 +37,7 @@ def bits_per_byte(model, tok, documents):
     """
     end, limit = tok.special_tokens["<|endoftext|>"], model.config.block_size
     nats, size = 0.0, 0
-    for document in documents:
+    for document in filter(None, documents):
         ids = np.array(tok.encode_ordinary(document) + [end], np.int32)[: limit + 1]
         logits, _ = model.forward(ids[None, :-1])  # (1, T, V)
         _, _, stats = losses.cross_entropy(logits[0], ids[1:], ops=model.ops)

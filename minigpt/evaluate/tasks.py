@@ -51,8 +51,8 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
 def dev_scores(assistant, world, n):
     """-> on_eval(step, model) for the trainer: shares of right answers to n dev prompts per family, their mean as "dev".
 
-    assistant: InstructGPT around the model in training. The prompts are not those of `run` and `eval` (another seed), so that
-    choosing a model by them flatters no table.
+    assistant: InstructGPT around the model in training. They are drawn with another seed than those of `run` and `eval`, which
+    only a few short prompts have in common with them, so that choosing a model by them flatters no table.
     """
     asked = evaluation_examples(world, "dev", n, seed=1)
 

@@ -22,14 +22,15 @@ from minigpt.files import short
 # Smallest first. The reference writer starts at the end of this list, so that each tensor lies at a multiple of its item size.
 DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
           "U32": "<u4", "F32": "<f4", "C64": "<c8", "F64": "<f8", "I64": "<i8", "U64": "<u8"}  # BF16: NumPy has no such type
-MAX_HEADER = 2_500_000                  # bytes: 20,000 tensors. The format allows 100 MB, which Python could read for 20 s
+MAX_HEADER = 5_000_000                  # bytes: 40,000 tensors. The format allows 100 MB, which Python could read for 20 s
 MAX_DIMENSIONS = 64                     # NumPy's own limit
 CHECKSUM = "minigpt.checksum"           # metadata key
 ALGORITHM = "minigpt-sha256:"           # its value begins so: one flipped bit in the key cannot hide that there is a checksum
 BLANK = ALGORITHM + 64 * "0"            # what the checksum is while the checksum is computed
 
 FOREIGN = {b"PK\x03\x04": "a zip archive (a PyTorch or .npz file?)", b"\x93NUMPY": "a NumPy .npy file",
-           b"\x80": "a Python pickle, which is not opened because it can run code", b"<": "a web page: the download failed",
+           **{bytes([0x80, protocol]): "a Python pickle, which is not opened because it can run code" for protocol in range(2, 6)},
+           b"<": "a web page: the download failed",
            b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself", b"{": "a JSON text",
            b"GGUF": "a GGUF file", b"\x89HDF": "an HDF5 file", b"\x1f\x8b": "a gzip file"}
 
@@ -56,7 +57,7 @@ def load_file(path, widen=True):
             tensors[name] = _to_native(array, dtype, widen).reshape(shape)
     claims_checksum = CHECKSUM in metadata or any(value.startswith(ALGORITHM) for value in metadata.values())
     if claims_checksum and metadata.get(CHECKSUM) != ALGORITHM + digest.hexdigest():
-        raise SafetensorsError(f"{path}: the checksum does not fit: the file was damaged after it was written, use another copy")
+        raise SafetensorsError(f"{path}: the checksum does not fit: the file was damaged, or changed by a program that kept the old checksum; use another copy")
     return tensors
 
 
@@ -111,6 +112,8 @@ def _write_header(infos, metadata, path):
     except UnicodeEncodeError as error:                 # a lone surrogate
         raise SafetensorsError(f"{path}: a name or metadata cannot be written as UTF-8: {error}") from None
     text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER:
+        raise SafetensorsError(f"{path}: the names of {len(infos)} tensors would take {len(text)} bytes, but the limit is {MAX_HEADER}")
     return len(text).to_bytes(8, "little") + text
 
 
@@ -196,6 +199,8 @@ def _to_native(array, dtype, widen):
 
 def _what_it_is(file):
     file.seek(0)
-    start = file.read(64).lstrip()
-    kinds = [kind for magic, kind in FOREIGN.items() if start.startswith(magic)]
+    start = file.read(64)
+    if start[8:10] == b'{"':                            # a length whose bytes happen to look like something else
+        return ""
+    kinds = [kind for magic, kind in FOREIGN.items() if start.lstrip().startswith(magic)]
     return f"this is {kinds[0]}; " if kinds else ""

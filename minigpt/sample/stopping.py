@@ -7,8 +7,8 @@ def cut_before(text, stop_texts):
     return text[: min((place for place in map(text.find, stop_texts) if place >= 0), default=len(text))]
 
 
-def ends_with(tok, stop_texts):
-    """-> ends(ids) for `generate`: whether a stop text has appeared in what the ids spell, with special tokens or without.
+def ends_with(tok, stop_texts, skip_special_tokens=False):
+    """-> ends(ids) for `generate`: whether a stop text has appeared in what the ids spell, as it will be shown.
 
     None where there are no stop texts. ValueError for an empty one, or for one text instead of several.
     """
@@ -18,7 +18,11 @@ def ends_with(tok, stop_texts):
         raise ValueError("a stop text is empty, which every answer begins with; leave it out")
     if not stop_texts:
         return None
-    return lambda ids: any(stop in tok.decode(ids, skip_special_tokens=skip) for skip in (False, True) for stop in stop_texts)
+    def ends(ids):
+        text = tok.decode(ids, skip_special_tokens)
+        return any(stop in text for stop in stop_texts)
+
+    return ends
 
 
 class TextStream:
@@ -45,7 +49,7 @@ class TextStream:
         whole = cut_before(text, self.stop_texts)
         now = "" if self.ended else whole
         self.ended = self.ended or len(whole) < len(text)
-        keep = max((n for stop in self.stop_texts for n in range(1, len(stop)) if now.endswith(stop[:n])), default=0) if held else 0
+        keep = max((n for stop in self.stop_texts for n in range(1, len(stop)) if now.endswith(stop[:n])), default=0) if held and not self.ended else 0
         now, self.waiting = now[: len(now) - keep], now[len(now) - keep :]
         now = now if self.begun else now.lstrip()
         if now:

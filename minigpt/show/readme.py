@@ -7,13 +7,22 @@ from minigpt.files import atomic_write
 README = Path(__file__).parents[2] / "README.md"
 
 
-def update_section(name, text, path=README):
-    """Replace what stands between `<!-- name -->` and `<!-- end name -->` in a Markdown file by text. ValueError where the marks are missing."""
+def read_section(name, path=README):
+    """A Markdown file, cut around what stands between `<!-- name -->` and `<!-- end name -->` -> what is before, within, behind.
+
+    ValueError where the marks are missing.
+    """
     page = Path(path).read_text(encoding="utf-8")
-    marked = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end {re.escape(name)} -->)", re.DOTALL)
-    if len(marked.findall(page)) != 1:
+    parts = re.split(rf"(?<=<!-- {re.escape(name)} -->\n)(.*?)(?=<!-- end {re.escape(name)} -->)", page, flags=re.DOTALL)
+    if len(parts) != 3:
         raise ValueError(f"{path} must hold <!-- {name} --> and <!-- end {name} --> exactly once")
-    atomic_write(path, marked.sub(lambda m: m[1] + text.strip("\n") + "\n" + m[2], page).encode("utf-8"))
+    return parts
+
+
+def update_section(name, text, path=README):
+    """Replace what stands between the marks of a section by text. ValueError where the marks are missing."""
+    before, _, behind = read_section(name, path)
+    atomic_write(path, (before + text.strip("\n") + "\n" + behind).encode("utf-8"))
 
 
 def markdown_table(rows, header, right=()):

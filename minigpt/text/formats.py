@@ -153,4 +153,8 @@ def from_names(vocab, pairs, special_tokens, split, path):
             raise ValueError(f"{path}: id {i} is given to two tokens")
         special = name in special_tokens or any(letter not in byte_of for letter in name)
         vocabulary[i] = name.encode("utf-8") if special else bytes(byte_of[letter] for letter in name)
+    ordinary = [vocabulary[i] for i in vocab.values() if i not in special_tokens.values()]
+    if b"" in ordinary or len(set(ordinary)) < len(ordinary):
+        twice = next(token for n, token in enumerate(ordinary) if not token or token in ordinary[:n])
+        raise ValueError(f"{path}: {f'two tokens spell {twice!r}' if twice else 'a token is empty'}: what ids a text has would be undecided")
     return vocabulary, [(vocab[left], vocab[right]) for left, right in pairs], special_tokens, split

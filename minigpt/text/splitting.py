@@ -5,7 +5,8 @@ GPT-2's rule, with \\p{L} letters and \\p{N} numbers of Unicode and \\s its Whit
     's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+
 
 The standard library's `re` has no \\p{...} and another \\s, but \\w is exactly letters, numbers and `_`, and \\d the decimal
-numbers; so the other numbers and the white space, written out as ranges, are all that is missing.
+numbers; so the other numbers and the white space, written out as ranges, are all that is missing. Which characters are
+letters is the running Python's Unicode: one that a newer Unicode has added is cut as other signs are by an older Python.
 """
 import functools
 import re

@@ -132,8 +132,9 @@ class Tokenizer:
     def decode(self, ids, skip_special_tokens=False):
         """A flat sequence of ids -> text; bytes that are not UTF-8 become U+FFFD."""
         if skip_special_tokens:
-            special = set(self.special_tokens.values())
-            ids = [i for i in ids if i not in special]
+            special = list(self.special_tokens.values())
+            ids = np.asarray(ids)
+            ids = ids[~np.isin(ids, special)] if ids.ndim == 1 else ids  # refused below
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def show_work(self, text):

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from minigpt.bench.recipe import CHARACTERS as RECIPE
 from minigpt.bench.recipe import characters
 from minigpt.bench.steps import DECODE, SHAPES, STEPS
+from minigpt.nn.threads import cores
 from minigpt.train.optim import schedule
 
-torch.set_num_threads(2)
+torch.set_num_threads(cores())
 
 
 class Block(nn.Module):
