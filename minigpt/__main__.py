@@ -40,11 +40,16 @@ def main(argv=None):
     before = signal.signal(signal.SIGTERM, _like_ctrl_c)
     try:
         module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
-        command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=COMMANDS[name][1].capitalize() + ".")
+        what = COMMANDS[name][1]
+        command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=what[0].upper() + what[1:] + ".")
         getattr(module, f"add_{name}_arguments")(command)
         status = getattr(module, f"run_{name}")(command.parse_args(argv[1:])) or 0
-        sys.stdout.flush()
+        if sys.stdout:  # None when it was closed
+            sys.stdout.flush()
         return status
+    except ModuleNotFoundError as error:
+        print(f"minigpt {name}: {error}; use the environment that `make` set up (source .venv/bin/activate), or pip install -e .", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # who read our output has gone, as `head` does; what is left in the buffer goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13

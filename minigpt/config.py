@@ -2,6 +2,7 @@
 import argparse
 import dataclasses
 import math
+import numbers
 from dataclasses import dataclass, field
 
 from minigpt.files import find_folder
@@ -17,6 +18,16 @@ def _check_choices(config):
         choices = item.metadata["choices"]
         if choices and getattr(config, item.name) not in choices:
             raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; choose one of {', '.join(choices)}")
+
+
+def _check_types(config):
+    """Every field is of the type that it declares; a whole number may stand for a float, and NumPy's numbers for Python's."""
+    for item in dataclasses.fields(config):
+        value, kinds = getattr(config, item.name), item.type
+        holds = (isinstance(value, bool) if kinds is bool else isinstance(value, str) if kinds is str else value is None and kinds == kinds | None
+                 or isinstance(value, numbers.Real if kinds is float else numbers.Integral) and not isinstance(value, bool))
+        if not holds:
+            raise ValueError(f"{item.name} is {value!r}; it must be {'a text' if kinds is str else 'True or False' if kinds is bool else 'a number' if kinds is float else 'a whole number'}")
 
 
 def _check_values(config, names, holds, words):
@@ -51,6 +62,7 @@ class GPTConfig:
     rope_theta: float = setting(10000.0, "base of the rotary wavelengths")
 
     def __post_init__(self):
+        _check_types(self)
         for name, limit in LIMITS.items():
             _check_values(self, [name], lambda value: 1 <= value <= limit, f"at least 1 and at most {limit}")
         if self.n_embd % self.n_head:
@@ -119,6 +131,7 @@ class TrainConfig:
     save_every: int = setting(500, "steps between checkpoints")
 
     def __post_init__(self):
+        _check_types(self)
         _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: value >= 1, "at least 1")
         _check_values(self, ["warmup", "flat", "final_lr"], lambda value: 0.0 <= value <= 1.0, "a fraction between 0 and 1")
         _check_values(self, ["beta1", "beta2", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")

@@ -1,5 +1,6 @@
 """The commands as a user meets them: help, one-line refusals, a whole tiny run."""
 import argparse
+import io
 import json
 import subprocess
 import sys
@@ -20,6 +21,25 @@ def refused(capsys, *argv):
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and error.startswith(f"minigpt {argv[0]}: ")
     return error
+
+
+def test_a_python_without_the_packages_is_told_where_they_are(monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "answer", ("minigpt.no_such_room", "carry out one instruction"))
+    assert "source .venv/bin/activate" in refused(capsys, "answer", "hi")
+
+
+@pytest.mark.parametrize("data, words", [(None, "standard input is closed"), (b"abc\xff", "not UTF-8 at byte 3"), (b" \n", "instruction is empty")])
+def test_standard_input_that_holds_no_instruction_is_refused(data, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None if data is None else io.TextIOWrapper(io.BytesIO(data)))
+    assert words in refused(capsys, "answer", "-")
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["chat", "--temperature", "-1"], "temperature is -1.0"), (["eval", "--seed", "-1"], "--seed is -1"),
+    (["world", "sample", "--seed", "-1"], "--seed is -1"), (["eval", "--handwritten", "-n", "3"], "-n"),
+    (["eval", "--model", "micro", "--against", "micro"], "compared with itself")])
+def test_flags_that_mean_nothing_are_refused(argv, words, capsys):
+    assert words in refused(capsys, *argv)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -60,7 +80,7 @@ def test_jsonl_errors_name_the_line(tmp_path, capsys):
                         ('{"messages": [{"role": "user", "content": "x"}]}', "assistant")):
         path = tmp_path / "bad.jsonl"
         path.write_text(json.dumps(good) + "\n" + bad + "\n", encoding="utf-8")
-        error = refused(capsys, "sft", "--model", str(tmp_path), "--instructions", str(path), "--out", str(tmp_path / "o"))
+        error = refused(capsys, "sft", "--model", "micro-base", "--instructions", str(path), "--out", str(tmp_path / "o"))
         assert "line 2" in error and reason in error
 
 

@@ -36,6 +36,26 @@ def test_every_field_is_unusual_and_has_a_flag(kind):
     assert from_flags(config, flags_of(config).parse_args([])) == config
 
 
+@pytest.mark.parametrize("kind, field, value, words", [
+    (GPTConfig, "n_embd", "128", "a whole number"), (GPTConfig, "n_embd", None, "a whole number"), (GPTConfig, "n_layer", 2.5, "a whole number"),
+    (GPTConfig, "bias", 1, "True or False"), (GPTConfig, "dropout", "0.1", "a number"), (TrainConfig, "tokens", 1e6, "a whole number"),
+    (TrainConfig, "optimizer", 3, "a text"), (TrainConfig, "lr", True, "a number")])
+def test_values_of_another_type_are_refused_by_name(kind, field, value, words):
+    with pytest.raises(ValueError, match=f"{field} is .*; it must be {words}"):
+        kind(**{field: value})
+    assert kind(**{field: getattr(UNUSUAL[kind], field)})
+
+
+def test_numpys_numbers_and_whole_numbers_for_floats_are_welcome():
+    assert GPTConfig(n_embd=np.int64(64), dropout=0).n_embd == 64 and TrainConfig(lr=np.float32(0.5), weight_decay=0).lr == 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "complex64"])
+def test_a_model_computes_in_single_or_double_precision(dtype):
+    with pytest.raises(ValueError, match=f"dtype is {dtype}; a model computes in float32 or float64"):
+        Transformer(PRESETS["nano"], dtype=dtype)
+
+
 def test_help_shows_our_value_beside_the_papers():
     text = " ".join(flags_of(TrainConfig()).format_help().split())
     assert "peak learning rate of AdamW (default 0.004; paper: 6e-5 (tuning 9.65e-6))" in text

@@ -9,6 +9,7 @@ import pytest
 
 from minigpt.__main__ import main
 from minigpt.course import cli
+from minigpt.course.apart import grade_apart
 from minigpt.course.cells import find_lesson, read_lesson
 from minigpt.course.check import check, same_line
 from minigpt.course.draw import Draw, expect_close, shrink
@@ -390,7 +391,7 @@ def test_a_failure_is_reported_with_the_smallest_input(folder):
 
 def test_a_missing_function_and_a_crash_are_answers_too(folder):
     missing, crash = grade(folder, answers(folder, "def add(a, b): return a[0]"), seed=1)
-    assert "AttributeError" in missing.report and "TypeError" in crash.report
+    assert missing.status == "not attempted" and "has no double" in missing.report and "TypeError" in crash.report
 
 
 @pytest.mark.parametrize("text, words", [("def add(a:", "line 1: SyntaxError"), ("\nimport nothere", "line 2: ModuleNotFoundError"), ("x = 1\n1 / 0", "line 2: ZeroDivisionError")])
@@ -401,6 +402,25 @@ def test_answers_that_do_not_run_are_refused_in_one_line(text, words, folder):
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
     with pytest.raises(ValueError, match="ends in .py"):
         grade(folder, path.with_suffix(".txt"), seed=1)
+
+
+ENDLESS = "def double(x):\n    while True: pass\ndef add(a, b): return a + b"
+ENDS = "import os\ndef double(x): os._exit(0)\ndef add(a, b):\n    print('debug')\n    os.system('echo debug')\n    return a + b"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source, trouble, limit", [(ENDLESS, "did not end within 5 seconds", 5.0), (ENDS, "ended the program", 60.0)])
+def test_graded_apart_one_exercise_cannot_spoil_the_others(source, trouble, limit, folder, capfd):
+    first, second = grade_apart(folder, answers(folder, source), 1, limit=limit)
+    assert (first.points, first.status) == (0, "failed") and trouble in first.report and second.points == 3
+    assert capfd.readouterr().out == "", "what answers print must not stand among the points"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source, words", [("import os; os._exit(0)", "ended the program while it was loaded"), ("1 / 0", "line 1: ZeroDivisionError")])
+def test_answers_that_cannot_be_loaded_are_refused_apart_too(source, words, folder):
+    with pytest.raises(ValueError, match=words):
+        grade_apart(folder, answers(folder, source), 1)
 
 
 @pytest.mark.parametrize("source", ["import sys\nsys.exit(0)", "def double(x): raise SystemExit\ndef add(a, b): raise SystemExit(0)"])

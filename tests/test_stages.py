@@ -82,6 +82,21 @@ def test_a_batch_without_room_for_replay_is_refused_before_examples_are_drawn(ki
     refused(capsys, ["sft", *flags], "one row, which leaves none for replay", "at least 64")
 
 
+def test_a_conversation_that_is_too_long_is_refused_with_its_line(kit, tmp_path, capsys):
+    long = [{"role": "user", "content": "Who reads? " * 40}, CHAT[1]]
+    path = _write(tmp_path, json.dumps({"messages": CHAT}) + "\n\n\n" + json.dumps({"messages": long}) + "\n")
+    refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", str(path), "--out", f"{tmp_path}/run"], "line 4: the conversation has", "holds 33")
+
+
+def test_the_base_models_own_folder_is_not_overwritten(kit, capsys):
+    refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", f"{kit}/chat.jsonl", "--out", f"{kit}/base"], "would be overwritten")
+
+
+def test_flags_that_a_ready_tokenizer_would_ignore_are_refused(kit, capsys):
+    refused(capsys, ["tokenizer", "--model", f"{kit}/tok", "--vocab-size", "300", "--show", "x"], "--model takes a tokenizer as it is")
+    refused(capsys, ["tokenizer", "--split", "gpt2", "--show", "x"], "--split is gpt2")
+
+
 @pytest.mark.slow
 def test_a_tuning_run_keeps_the_settings_that_it_ran_with(kit, tmp_path):
     """With rows of 32 tokens a batch of 100 is one of 96."""
@@ -170,8 +185,11 @@ def test_tuning_on_the_world_ends_with_the_best_model_on_dev(tmp_path, capsys):
     np.testing.assert_array_equal(GPT.from_pretrained(tmp_path).params.flat, weights)
 
 
-def test_what_is_learned_can_be_seen(kit, capsys):
-    """The mask in colour: the question grey, the answer and its end green."""
+def test_what_is_learned_can_be_seen(kit, capsys, monkeypatch):
+    """The mask in colour: the question grey, the answer and its end green; without colours where nobody would see them."""
+    assert main(["sft", "--model", str(kit / "base"), "--instructions", str(kit / "chat.jsonl"), "--show", "1"]) == 0
+    assert "<|assistant|>{+ It is 1.<|end|>+}" in capsys.readouterr().out
+    monkeypatch.setattr(stages, "wants_colour", lambda: True)
     assert main(["sft", "--model", str(kit / "base"), "--instructions", str(kit / "chat.jsonl"), "--show", "2", "--out", str(kit / "none")]) == 0
     shown = capsys.readouterr().out
     assert f"{GREY}<|user|> What is 0 plus 1?<|end|><|assistant|>{RESET}{GREEN} It is 1.<|end|>{RESET}" in shown

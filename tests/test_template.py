@@ -1,6 +1,7 @@
 """The chat template: where special ids come from, and what the loss sees."""
 import pytest
 
+from minigpt.show.progress import wants_colour
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
 
@@ -47,6 +48,22 @@ def test_empty_content_is_a_space(tok):
 def test_show_mask(tok):
     ids, mask = render(CHAT[1:], tok)
     assert show_mask(ids, mask, tok) == f"{GREY}<|user|> Hi<|end|><|assistant|>{RESET}{GREEN} 你好<|end|>{RESET}"
+    assert show_mask(ids, mask, tok, colour=False) == "<|user|> Hi<|end|><|assistant|>{+ 你好<|end|>+}"
+
+
+@pytest.mark.parametrize("terminal, no_color, wanted", [(True, "", True), (True, "1", False), (False, "", False)])
+def test_colours_are_for_terminals(terminal, no_color, wanted, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert wants_colour() == wanted
+
+
+@pytest.mark.parametrize("messages, words", [("Hello", "a message is 'H'"), ([5], "a message is 5"), ([{"role": "user"}], "a message is"),
+                                             ([{"role": "user", "content": None}], "a message is"), ([{"role": "robot", "content": "x"}], "role 'robot'")])
+def test_what_is_no_conversation_is_refused_in_one_line(messages, words, tok):
+    with pytest.raises(ValueError, match=words) as raised:
+        render(messages, tok)
+    assert "\n" not in str(raised.value)
 
 
 def test_errors_name_the_cure(tok):

@@ -58,7 +58,7 @@ def run_run(arguments):
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
     done = _read_dict(folder / REPORT) if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
-        print(f"already done ({folder / REPORT}); `make clean` or another --out starts anew\n")
+        print(f"already done ({folder / REPORT}); remove {folder}, or choose another --out, to start anew\n")
         return _finish(done, recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work

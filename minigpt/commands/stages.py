@@ -12,7 +12,7 @@ from minigpt.interop import safetensors
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
-from minigpt.show.progress import table
+from minigpt.show.progress import table, wants_colour
 from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
@@ -20,6 +20,7 @@ from minigpt.train import checkpoint, pretrain, sft
 from minigpt.train.batches import whole_rows
 from minigpt.world import FAMILIES, load_world, pretraining_documents
 
+VOCAB_SIZE = 2048
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
@@ -45,8 +46,8 @@ def world_tokenizer(world, vocab_size=2048, seed=0):
 def add_tokenizer_arguments(parser):
     """Flags of `tokenizer`."""
     parser.add_argument("--text", metavar="FILE", help="train on this UTF-8 text instead of the world")
-    parser.add_argument("--vocab-size", type=int, default=2048, help="number of tokens, specials included (default 2048; GPT-3: 50257)")
-    parser.add_argument("--split", choices=("gpt2", "han"), default="han", help="han: every Chinese character apart, then GPT-2's rule (default)")
+    parser.add_argument("--vocab-size", type=int, help=f"number of tokens, specials included (default {VOCAB_SIZE}; GPT-3: 50257)")
+    parser.add_argument("--split", choices=("gpt2", "han"), help="han: every Chinese character apart, then GPT-2's rule (default)")
     parser.add_argument("--out", metavar="FOLDER", help="where to save it")
     parser.add_argument("--model", metavar="FOLDER", help="use this folder's tokenizer instead of training one")
     parser.add_argument("--show", metavar="TEXT", help="show how the tokenizer cuts TEXT, merge by merge")
@@ -58,12 +59,17 @@ def run_tokenizer(arguments):
         raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
     if arguments.out:
         make_folder(arguments.out)  # refused now if it cannot be written
+    if arguments.model and (arguments.text or arguments.vocab_size or arguments.split):
+        raise ValueError("--model takes a tokenizer as it is; leave --text, --vocab-size and --split out")
+    vocab_size, split = arguments.vocab_size or VOCAB_SIZE, arguments.split or "han"
     if arguments.model:
         tok = Tokenizer.load(find_folder(arguments.model))
     elif arguments.text:
-        tok = Tokenizer.train(pretrain.read_text(arguments.text), arguments.vocab_size, SPECIAL_TOKENS, split=arguments.split)
+        tok = Tokenizer.train(pretrain.read_text(arguments.text), vocab_size, SPECIAL_TOKENS, split=split)
+    elif split != "han":
+        raise ValueError(f"--split is {split}; the world's Chinese needs han: leave it out, or give --text")
     else:
-        tok = world_tokenizer(load_world(), arguments.vocab_size)
+        tok = world_tokenizer(load_world(), vocab_size)
     if arguments.out:
         tok.save(arguments.out, chat_template=chat_template(tok))
         print(f"{tok.vocab_size} tokens saved in {arguments.out}")
@@ -83,7 +89,7 @@ def add_pretrain_arguments(parser):
     parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
     _add_backend(parser)
     add_flags(parser.add_argument_group("shape (instead of the preset's; shown: GPTConfig's own defaults)"), GPTConfig(), skip=SHAPE)
-    parser.add_argument("--vocab-size", type=int, default=2048, help="tokens of a tokenizer trained here (default 2048; GPT-3: 50257)")
+    parser.add_argument("--vocab-size", type=int, default=VOCAB_SIZE, help=f"tokens of a tokenizer trained here (default {VOCAB_SIZE}; GPT-3: 50257)")
     add_flags(parser.add_argument_group("training"), PRETRAIN, skip=("replay",))
 
 
@@ -129,14 +135,18 @@ def run_sft(arguments):
             raise ValueError(f"{name} is {value}; it must be 0 or more")
     if arguments.instructions and arguments.families:
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
-    conversations = sft.read_conversations(arguments.instructions) if arguments.instructions else None
+    tok, conversations = Tokenizer.load(base), None
+    if arguments.instructions:
+        T = GPTConfig.from_pretrained(base).block_size
+        conversations = sft.read_conversations(arguments.instructions, lambda messages: sft.check_length(messages, tok, T))
     if arguments.show:
-        tok = Tokenizer.load(base)
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
-            print(show_mask(*render(messages, tok), tok) + "\n")
+            print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
     folder = make_folder(arguments.out)
-    model, tok = GPT.from_pretrained(base, backend=arguments.backend), Tokenizer.load(base)
+    if folder.samefile(base):
+        raise ValueError(f"--out is {arguments.out}, the base model's own folder, which would be overwritten; choose another")
+    model = GPT.from_pretrained(base, backend=arguments.backend)
     config = whole_rows(config, model.config.block_size)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0

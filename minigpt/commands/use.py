@@ -12,6 +12,7 @@ from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
+from minigpt.sample.sampling import check
 from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.train.pretrain import VALIDATION_SEED
@@ -19,6 +20,7 @@ from minigpt.world import load_world, pretraining_documents
 from minigpt.world.handwritten import handwritten
 
 ANSWER = SampleConfig(temperature=0.0)
+PROMPTS = 200  # of each family, where `eval` is not told how many
 
 
 def _add_model(parser, default="micro"):
@@ -42,7 +44,7 @@ def add_answer_arguments(parser):
 
 def run_answer(arguments):
     """Print the answer to one instruction as it is written."""
-    text = sys.stdin.read() if arguments.instruction == "-" else arguments.instruction
+    text = _standard_input() if arguments.instruction == "-" else arguments.instruction
     if not text.strip():
         raise ValueError("the instruction is empty; write what the model should do")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
@@ -60,6 +62,15 @@ def run_answer(arguments):
         print("\n" + explain(assistant, generation, others))
 
 
+def _standard_input():
+    if sys.stdin is None:
+        raise ValueError("standard input is closed; give the instruction itself instead of -")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"standard input is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
+
+
 def add_chat_arguments(parser):
     """Flags of `chat`."""
     _add_model(parser)
@@ -68,9 +79,11 @@ def add_chat_arguments(parser):
 
 def run_chat(arguments):
     """A conversation in the terminal."""
+    settings = from_flags(ANSWER, arguments)
+    check(settings)
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     print(f"talking with {find_folder(arguments.model)}, {assistant.model.num_parameters():,} parameters; /help lists the commands, /quit leaves")
-    chat(assistant, vars(from_flags(ANSWER, arguments)), _lines(), lambda text: print(text, end="", flush=True))
+    chat(assistant, vars(settings), _lines(), lambda text: print(text, end="", flush=True))
 
 
 def _lines():
@@ -82,7 +95,7 @@ def _lines():
     while True:
         try:
             yield input("you: ")
-        except EOFError:
+        except (EOFError, RuntimeError):  # RuntimeError: standard input is closed
             print()
             return
 
@@ -119,8 +132,8 @@ def add_eval_arguments(parser):
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
     parser.add_argument("--base", metavar="NAME", help="a base model for comparison, asked in the way that does best on dev for each kind: through the chat template, as plain text, after solved examples, or by the beginning of a text like those that it has read")
     parser.add_argument("--handwritten", action="store_true", help="instead: the prompts in data/handwritten, which come from no template, with the answers")
-    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="dev for every choice (default), test only to report")
-    parser.add_argument("-n", type=int, default=200, help="prompts per family (default 200)")
+    parser.add_argument("--split", choices=("dev", "test"), help="dev for every choice (default), test only to report")
+    parser.add_argument("-n", type=int, help=f"prompts per family (default {PROMPTS})")
     parser.add_argument("--report", action="store_true", help="-n prompts per kind, one row per axis of generalisation, beside what is asked of the shipped model")
     parser.add_argument("--readme", action="store_true", help="with --report: write the table into README.md")
     parser.add_argument("--by", metavar="FACET", help="also split the rows by a facet of the prompts: phrasing, name, fact, ...")
@@ -130,21 +143,25 @@ def add_eval_arguments(parser):
 
 def run_eval(arguments):
     """Score one or two models on the same held-out prompts."""
-    if arguments.n < 1:
+    if arguments.n is not None and arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    if arguments.seed < 0:
+        raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
+    if arguments.model == arguments.against:
+        raise ValueError(f"{arguments.model} would be compared with itself; name another model")
     if arguments.readme and not arguments.report:
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
     if arguments.json and (arguments.handwritten or arguments.report):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
-    if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report):
-        raise ValueError("--handwritten shows the answers of one model; leave --against, --base, --by and --report out")
+    if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.n or arguments.split):
+        raise ValueError("--handwritten shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --split and -n out")
     if arguments.report and arguments.by:
         raise ValueError("--report has rows of its own; leave --by out")
     world, columns, outcomes = load_world(), {}, {}
     if arguments.handwritten:
         return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.evaluation_examples
-    questions = make(world, arguments.split, arguments.n, arguments.seed)
+    questions = make(world, arguments.split or "dev", arguments.n or PROMPTS, arguments.seed)
     facets = sorted({facet for question in questions for facet in question.facets})
     if arguments.by and arguments.by not in facets:
         raise ValueError(f"--by is {arguments.by}; it must be one of {', '.join(facets)}")
@@ -165,19 +182,28 @@ def run_eval(arguments):
     print(report.report(questions, outcomes) if arguments.report else tasks.comparison(columns))
     if arguments.report:
         documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
-        print(f"\n{bits_per_byte(assistant.model, assistant.tokenizer, documents):.3f} bits per byte of held-out text ({arguments.model})")
-    if arguments.readme:
-        update_section("evaluation", report.report(questions, outcomes, markdown_table))
+        bits = bits_per_byte(assistant.model, assistant.tokenizer, documents)
+        _, _, outside = _answer_handwritten(assistant, world)
+        beside = (f"Beside the table: {bits:.3f} bits per byte of held-out text ({arguments.model}); {sum(outside)} of {len(outside)} prompts right that were written "
+                  "by hand and follow no template (no goal: they say how far a model of this world really goes).")
+        print("\n" + beside)
+        if arguments.readme:
+            update_section("evaluation", f"{report.report(questions, outcomes, markdown_table)}\n\n{beside}")
     for name in list(outcomes)[:-1]:
         first, second, p = paired(outcomes[name], outcomes[arguments.model])
         print(f"\nonly {name} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
 
 
+def _answer_handwritten(assistant, world):
+    """-> the hand-written prompts of all families, the assistant's answers, whether each is right"""
+    questions = [example for name in world.families for example in handwritten(world, name)]
+    answers = tasks.answer_all(assistant, questions, label=None)
+    return questions, answers, tasks.score(questions, answers)
+
+
 def _handwritten(world, arguments):
     """Every hand-written prompt with the model's answer, then the counts."""
-    questions = [example for name in world.families for example in handwritten(world, name)]
-    answers = tasks.answer_all(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), questions, label=None)
-    outcomes = tasks.score(questions, answers)
+    questions, answers, outcomes = _answer_handwritten(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), world)
     for question, answer, right in zip(questions, answers, outcomes):
         asked = " | ".join(" ".join(message["content"].split()) for message in question.messages)
         print(f"{'right' if right else 'wrong'}  {question.family}: {asked}\n       -> {answer}")

@@ -3,10 +3,11 @@ import secrets
 import sys
 from pathlib import Path
 
+from minigpt.course.apart import grade_apart
 from minigpt.course.cells import find_folders, find_lesson, lessons_folder, read_lesson
 from minigpt.course.check import check
 from minigpt.course.exercises import LEVELS, find_exercise
-from minigpt.course.grade import as_json, as_table, grade
+from minigpt.course.grade import as_json, as_table
 from minigpt.course.notebook import write_notebook
 from minigpt.course.plans import write_plans
 from minigpt.course.walk import walk
@@ -101,6 +102,6 @@ def run_grade(args):
     if args.seed is not None and args.seed < 0:
         raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
-    grades = grade(lesson.folder, args.file or lesson.folder / "exercises.py", seed, args.lesson if dot else None)
+    grades = grade_apart(lesson.folder, args.file or lesson.folder / "exercises.py", seed, args.lesson if dot else None)
     print(as_json(grades, seed) if args.json else as_table(grades))
     return 0 if all(item.status == "passed" for item in grades) else 1

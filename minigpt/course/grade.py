@@ -27,16 +27,22 @@ class Grade:
 
 def grade(folder, answers, seed, number=None):
     """(a lesson's folder, the file with the answers, an int) -> a Grade for each exercise, or for exercise `number` ("05.2") alone"""
+    return list(grade_each(folder, answers, seed, [find_exercise(number, folder)] if number else read_exercises(folder)))
+
+
+def grade_each(folder, answers, seed, exercises):
+    """Loads the answers now -> iterator of a Grade for each of these exercises, graded when it is asked for"""
     tests = vars(load_module(Path(folder) / "test_exercises.py"))
     module = load_module(answers)
-    grades = []
-    for exercise in [find_exercise(number, folder)] if number else read_exercises(folder):
-        prefix = f"test_{exercise.number.partition('.')[2]}_"
-        chosen = [test for name, test in tests.items() if name.startswith(prefix)]
-        if not chosen:
-            raise ValueError(f"{folder}/test_exercises.py has no function {prefix}...")
-        grades.append(_grade_exercise(exercise, chosen, module, seed))
-    return grades
+    return (_grade_exercise(exercise, _tests_of(exercise, tests, folder), module, seed) for exercise in exercises)
+
+
+def _tests_of(exercise, tests, folder):
+    prefix = f"test_{exercise.number.partition('.')[2]}_"
+    chosen = [test for name, test in tests.items() if name.startswith(prefix)]
+    if not chosen:
+        raise ValueError(f"{folder}/test_exercises.py has no function {prefix}...")
+    return chosen
 
 
 def load_module(path):
@@ -56,6 +62,8 @@ def load_module(path):
 
 
 def _grade_exercise(exercise, tests, module, seed):
+    if not hasattr(module, exercise.function):
+        return Grade(exercise, 0, "not attempted", f"{exercise.number}: {module.__file__} has no {exercise.function}")
     for test in tests:
         for number in range(INPUTS):
             draw = Draw(seed + number)

@@ -1,11 +1,12 @@
 """A lesson in the terminal, cell by cell: prose, code, output, Enter to go on."""
 import re
+import shutil
 import sys
 import textwrap
 
 from minigpt.course.run import IMAGE, run_cells
 
-WIDTH = 88
+WIDTH = 88  # at most: longer lines are hard to read
 # LaTeX that the lessons use -> what a terminal can show
 SYMBOLS = {r"\begin{pmatrix}": "(", r"\end{pmatrix}": ")", r"\\": ";",
            r"\partial ": "∂", r"\partial": "∂", r"\cdots": "...", r"\cdot": "·", r"\dots": "...", r"\sum": "Σ", r"\prod": "Π",
@@ -46,6 +47,7 @@ def render(done):
         code = "\n".join(f"    {line}".rstrip() for line in done.cell.source.split("\n"))
         shown = IMAGE.sub(r"(figure \g<path>: \g<alt>)", done.output)
         return f"{code}\n\n{shown}"
+    width = min(WIDTH, shutil.get_terminal_size().columns)
     lines, language = [], None  # language: of the fence that we are in
     for line in done.prose.split("\n"):
         if line.startswith("```"):
@@ -53,7 +55,7 @@ def render(done):
         elif language is not None:
             lines.append("    " + (plain_maths(line) if language == "math" else line))
         else:
-            lines += textwrap.wrap(line, WIDTH, subsequent_indent="  " if line.startswith("* ") else "") or [""]
+            lines += textwrap.wrap(line, width, subsequent_indent="  " if line.startswith("* ") else "") or [""]
     return "\n".join(lines)
 
 

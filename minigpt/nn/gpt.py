@@ -47,6 +47,8 @@ class Transformer:
     """
 
     def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
+        if str(np.dtype(dtype)) not in ("float32", "float64"):
+            raise ValueError(f"dtype is {dtype}; a model computes in float32 or float64")
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
         self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.large else "numba")
         self.ops = get_ops(backend, self.matmul)

@@ -1,11 +1,14 @@
 """A conversation in the terminal: lines in, answers out, and a few commands that begin with a slash."""
+from minigpt.config import SampleConfig
 from minigpt.sample.explain import explain
+from minigpt.sample.sampling import check
+from minigpt.show.progress import wants_colour
 from minigpt.text.template import render, show_mask
 
 HELP = """\
 /new            forget what was said
 /back           take back the last question and its answer
-/show           the whole conversation as tokens; green: what the model writes itself
+/show           the whole conversation as tokens; green (without colours {+so+}): what the model writes itself
 /explain        how likely every token of the last answer was, with and without the question
 /temperature X  0: always the likeliest token; higher: more varied
 /help, /quit"""
@@ -47,13 +50,15 @@ def _command(command, argument, assistant, messages, last, settings):
     if command == "/back":
         return f"{len(messages) // 2} questions remain\n"
     if command == "/show":
-        return show_mask(*render(messages, assistant.tokenizer), assistant.tokenizer) + "\n" if messages else "nothing was said yet\n"
+        return show_mask(*render(messages, assistant.tokenizer), assistant.tokenizer, colour=wants_colour()) + "\n" if messages else "nothing was said yet\n"
     if command == "/explain":
         return explain(assistant, last, {"no instruction": []}) + "\n" if last else "there is no answer yet\n"
     if command == "/temperature":
         try:
-            settings["temperature"] = float(argument)
+            wanted = {**settings, "temperature": float(argument)}
         except ValueError:
             return f"{argument!r} is not a number; for example /temperature 0.7\n"
+        check(SampleConfig(**wanted))
+        settings.update(wanted)
         return f"temperature {settings['temperature']}\n"
     return HELP + "\n" if command == "/help" else f"there is no {command}; /help lists the commands\n"

@@ -40,7 +40,7 @@ def explain(assistant, generation, others):
     if worst > 1e-3:
         raise ValueError(f"the sampler's log-probabilities differ from a forward pass by {worst:.1e} nats; the cache is wrong")
     sums = np.cumsum(logp)
-    rows = [[t + 1, tok.decode([token]).replace("\n", "\\n"), f"{np.exp(p):.4f}", f"{p:.3f}", f"{s:.3f}"] for t, (token, p, s) in enumerate(zip(tokens, logp, sums))]
+    rows = [[t + 1, tok.draw([token]), f"{np.exp(p):.4f}", f"{p:.3f}", f"{s:.3f}"] for t, (token, p, s) in enumerate(zip(tokens, logp, sums))]
     lines = [table(rows, ["t", "token w_t", "P(w_t | w_<t, instruction)", "log P", "running sum"], right=(0, 2, 3, 4)), ""]
     prompts = {label: assistant.prompt(m) for label, m in others.items()}
     compared = {"this instruction": logp, **{label: continuation_logprobs(model, prompt, tokens) for label, prompt in prompts.items()

@@ -74,9 +74,8 @@ def read_hash(path):
 
 
 def data_hash(figure):
-    """sha256 of what is plotted: lines, images, bars, points (not their colours) and texts, numbers to 3 significant digits."""
-    parts = [text.get_text() for text in [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]]
-    parts += [figure.get_suptitle()] if figure.get_suptitle() else []
+    """sha256 of what is plotted: lines, images, bars, points (not their colours) and texts of the axes, numbers to 3 significant digits."""
+    parts = []
     for axes in figure.axes:
         parts += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale(), axes.get_yscale()]
         parts += [text.get_text() for text in axes.texts]

@@ -1,4 +1,5 @@
 """One line that tells how far a long loop is, how fast it goes and how long it will take."""
+import os
 import sys
 import time
 
@@ -31,6 +32,11 @@ class Progress:
         else:
             self.stream.write(line + "\n")
         self.stream.flush()
+
+
+def wants_colour():
+    """Whether what is printed is read on a terminal by someone who has not asked for NO_COLOR (https://no-color.org)."""
+    return bool(sys.stdout and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def clock(seconds):

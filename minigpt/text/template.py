@@ -1,6 +1,8 @@
 """The chat template: messages -> ids and loss mask. The only place that puts special ids into one; a message's text never can."""
 import itertools
 
+from minigpt.files import short
+
 SPECIAL_TOKENS = ("<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 ROLES = ("system", "user", "assistant")
 
@@ -33,8 +35,10 @@ def render(messages, tok, add_generation_prompt=False):
         raise ValueError(f"this tokenizer has no special token {missing[0]!r}: train it with special_tokens=template.SPECIAL_TOKENS")
     ids, mask = [], []
     for message in messages:
-        if message["role"] not in ROLES:
-            raise ValueError(f"role {message['role']!r} is unknown: use one of {', '.join(ROLES)}")
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise ValueError(f'a message is {short(message)}: each is {{"role": ..., "content": a text}}, and a conversation is a list of them')
+        if message.get("role") not in ROLES:
+            raise ValueError(f"role {message.get('role')!r} is unknown: use one of {', '.join(ROLES)}")
         content = tok.encode_ordinary(" " + message["content"].strip())
         learned = int(message["role"] == "assistant")
         ids += [tok.special_tokens[f"<|{message['role']}|>"], *content, tok.special_tokens["<|end|>"]]
@@ -45,7 +49,8 @@ def render(messages, tok, add_generation_prompt=False):
     return ids, mask
 
 
-def show_mask(ids, mask, tok):
-    """Ids and mask -> text for a terminal: green is what the loss sees, grey what it does not."""
+def show_mask(ids, mask, tok, colour=True):
+    """Ids and mask -> text for a terminal: green is what the loss sees, grey what it does not. Without colour {+what it sees+}."""
     runs = itertools.groupby(zip(ids, mask, strict=True), key=lambda pair: pair[1])
-    return "".join(f"{GREEN if learned else GREY}{tok.decode([i for i, _ in run])}{RESET}" for learned, run in runs)
+    before, behind = ((GREY, GREEN), (RESET, RESET)) if colour else (("", "{+"), ("", "+}"))
+    return "".join(f"{before[bool(learned)]}{tok.decode([i for i, _ in run])}{behind[bool(learned)]}" for learned, run in runs)

@@ -69,9 +69,9 @@ def _same(path, saved, now, free=frozenset()):
     for key in {**saved, **now}:
         if key not in free and saved.get(key) != now.get(key):
             raise ValueError(f"{path} was trained with {key} {_brief(saved.get(key))}, now it is {_brief(now.get(key))}; "
-                             "use the old value to resume, or another --out to start anew")
+                             "use what it was to resume, or another --out to start anew")
 
 
 def _brief(value):
     text = json.dumps(value)
-    return text if len(text) <= 40 else text[:18] + "..."
+    return text if len(text) <= 40 else f"{text.strip(chr(34))[:12]}..."

@@ -26,14 +26,20 @@ def world_conversations(world, n, seed):
     return found
 
 
-def read_conversations(path):
-    """A JSONL file, one {"messages": [{"role", "content"}, ...]} per line -> list of message lists. ValueError names the line."""
+def read_conversations(path, check=None):
+    """A JSONL file, one {"messages": [{"role", "content"}, ...]} per line -> list of message lists. ValueError names the line.
+
+    check(messages), if given, may refuse a conversation by a ValueError.
+    """
     found = []
     for number, line in enumerate(read_bytes(path).removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         if not line.strip():
             continue
         try:
-            found.append(_checked(parse_json(line)))
+            messages = _checked(parse_json(line))
+            if check:
+                check(messages)
+            found.append(messages)
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
     if not found:
@@ -51,6 +57,12 @@ def _checked(record):
     if messages[-1]["role"] != "assistant":
         raise ValueError('the last message must be the assistant\'s: it is what the model learns to write')
     return messages
+
+
+def check_length(messages, tok, T):
+    """ValueError where a conversation does not fit a row of T+1 tokens."""
+    if (length := len(render(messages, tok)[0])) > T + 1:
+        raise ValueError(f"the conversation has {length} tokens with its template, the model's context holds {T + 1}; shorten it")
 
 
 def tuning_rows(conversations, tok, T):

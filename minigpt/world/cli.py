@@ -32,6 +32,8 @@ def run_world(args):
     for name in ("n", "documents", "per_kind"):
         if getattr(args, name, 1) < 1:
             raise ValueError(f"{'-' if name == 'n' else '--'}{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
+    if getattr(args, "seed", 0) < 0:
+        raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
     if args.action == "sample" and args.kind and args.family == "documents":
         raise ValueError(f"--kind {args.kind} is a kind of a task family; give its --family too")
     if args.action == "sample" and args.split != "train" and args.family == "documents":
