@@ -63,7 +63,7 @@ def run_tokenizer(arguments):
         raise ValueError("--model takes a tokenizer as it is; leave --text, --vocab-size and --split out")
     vocab_size, split = arguments.vocab_size or VOCAB_SIZE, arguments.split or "han"
     if arguments.model:
-        tok = Tokenizer.load(find_folder(arguments.model))
+        tok = Tokenizer.from_pretrained(arguments.model)
     elif arguments.text:
         tok = Tokenizer.train(pretrain.read_text(arguments.text), vocab_size, SPECIAL_TOKENS, split=split)
     elif split != "han":
@@ -101,7 +101,7 @@ def run_pretrain(arguments):
     folder = make_folder(arguments.out)
     world = None if arguments.text else load_world()
     if arguments.tokenizer:
-        tok = Tokenizer.load(find_folder(arguments.tokenizer))
+        tok = Tokenizer.from_pretrained(arguments.tokenizer)
     elif arguments.text:
         tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
     else:
