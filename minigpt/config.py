@@ -20,14 +20,16 @@ def _check_choices(config):
             raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; choose one of {', '.join(choices)}")
 
 
+KINDS = {bool: ("True or False", bool), str: ("a text", str), float: ("a number", numbers.Real), int: ("a whole number", numbers.Integral)}
+
+
 def _check_types(config):
     """Every field is of the type that it declares; a whole number may stand for a float, and NumPy's numbers for Python's."""
     for item in dataclasses.fields(config):
-        value, kinds = getattr(config, item.name), item.type
-        holds = (isinstance(value, bool) if kinds is bool else isinstance(value, str) if kinds is str else value is None and kinds == kinds | None
-                 or isinstance(value, numbers.Real if kinds is float else numbers.Integral) and not isinstance(value, bool))
-        if not holds:
-            raise ValueError(f"{item.name} is {value!r}; it must be {'a text' if kinds is str else 'True or False' if kinds is bool else 'a number' if kinds is float else 'a whole number'}")
+        value, kind = getattr(config, item.name), next(kind for kind in KINDS if item.type in (kind, kind | None))
+        words, welcome = KINDS[kind]
+        if not (value is None and item.type == kind | None or isinstance(value, welcome) and isinstance(value, bool) == (kind is bool)):
+            raise ValueError(f"{item.name} is {value!r}; it must be {words}")
 
 
 def _check_values(config, names, holds, words):
@@ -156,6 +158,9 @@ class SampleConfig:
     min_p: float = setting(0.0, "keep tokens with at least this fraction of the likeliest one's probability")
     repetition_penalty: float = setting(1.0, "divide the positive logits of tokens already present, multiply the negative ones")
     seed: int | None = setting(None, "seed of the draws; None: a new one each time")
+
+    def __post_init__(self):
+        _check_types(self)
 
 
 # Sizes of our own models (rotary positions, otherwise GPT-2's body); `micro` is what `make` trains.

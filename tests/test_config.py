@@ -39,7 +39,7 @@ def test_every_field_is_unusual_and_has_a_flag(kind):
 @pytest.mark.parametrize("kind, field, value, words", [
     (GPTConfig, "n_embd", "128", "a whole number"), (GPTConfig, "n_embd", None, "a whole number"), (GPTConfig, "n_layer", 2.5, "a whole number"),
     (GPTConfig, "bias", 1, "True or False"), (GPTConfig, "dropout", "0.1", "a number"), (TrainConfig, "tokens", 1e6, "a whole number"),
-    (TrainConfig, "optimizer", 3, "a text"), (TrainConfig, "lr", True, "a number")])
+    (TrainConfig, "optimizer", 3, "a text"), (SampleConfig, "temperature", None, "a number"), (SampleConfig, "seed", 0.5, "a whole number"), (TrainConfig, "lr", True, "a number")])
 def test_values_of_another_type_are_refused_by_name(kind, field, value, words):
     with pytest.raises(ValueError, match=f"{field} is .*; it must be {words}"):
         kind(**{field: value})
