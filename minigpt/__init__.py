@@ -5,6 +5,7 @@ _HOME = {"GPT": "minigpt.model", "InstructGPT": "minigpt.model", "GPTConfig": "m
          "SampleConfig": "minigpt.config", "Tokenizer": "minigpt.text.tokenizer", "render": "minigpt.text.template",
          "load_world": "minigpt.world"}
 __all__ = list(_HOME)
+__version__ = "0.1.0"  # as in pyproject.toml
 
 
 def __getattr__(name):

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+from minigpt import __version__
+
 # name: (module with add_NAME_arguments(parser) and run_NAME(arguments), what it does)
 COMMANDS = {
     "run": ("minigpt.commands.run", "everything: tokenizer, pretraining, instruction tuning, evaluation, sample answers"),
@@ -35,6 +37,7 @@ def main(argv=None):
                                      description="minigpt: InstructGPT from scratch, on a laptop processor.",
                                      epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
                                      + "\n\n`python -m minigpt COMMAND --help` explains a command's settings.")
+    parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
     name = parser.parse_args(argv[:1]).command
     before = signal.signal(signal.SIGTERM, _like_ctrl_c)

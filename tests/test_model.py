@@ -1,10 +1,13 @@
 """GPT and InstructGPT: what a reader of the README calls."""
 import dataclasses
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minigpt
+from minigpt.__main__ import main
 from minigpt.config import GPTConfig
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn.gradcheck import perturb
@@ -103,6 +106,13 @@ def test_a_long_conversation_loses_its_oldest_turns(model, tok):
     assert kept.startswith("<|system|> Be kind.<|end|><|user|>") and "turn 8" in kept
     with pytest.raises(ValueError, match="context is 40"):
         bot.prompt(say("very " * 60))
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert ended.value.code == 0 and capsys.readouterr().out == f"minigpt {project['version']}\n"
 
 
 def test_public_names_are_there_and_cost_nothing_to_list():

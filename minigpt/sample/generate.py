@@ -39,7 +39,8 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
     limit = model.config.block_size
     for p in prompts:
         if not 0 < len(p) <= limit:
-            raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: shorten it, or crop it")
+            cure = "shorten it, or crop it" if len(p) else "begin it with a token, such as <|endoftext|>"
+            raise ValueError(f"a prompt has {len(p)} tokens; it needs at least 1 and at most the context's {limit}: {cure}")
         if p.dtype.kind not in "iu":
             raise ValueError(f"a prompt holds numbers of type {p.dtype}; ids are whole numbers")
     prompts = [p.astype(np.int64) for p in prompts]
