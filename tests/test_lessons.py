@@ -41,10 +41,12 @@ WRONG = {
               'return "".join(vocabulary[i].decode("utf-8", "replace") for i in ids)')],
     "01.2": [("yield decoder.decode(chunk)", 'yield chunk.decode("utf-8", "replace")'),  # each chunk alone
              ('yield decoder.decode(b"", final=True)', 'yield ""'),  # forgets what never completed
+             ("for chunk in chunks:", "for chunk in list(chunks):"),  # waits for all of them
              ("yield decoder.decode(chunk)", 'yield chunk.decode("utf-8", "ignore")')],  # drops what is incomplete
     "01.3": [("key=len, reverse=True", "key=len"),  # the shortest first
              ("start = i\n    return", "pass\n    return"),  # encodes the text before a special token again
-             ("ids + encode_ordinary(text[start:])", "ids")],  # forgets the end
+             ("ids + encode_ordinary(text[start:])", "ids"),  # forgets the end
+             ("ids + encode_ordinary(text[start:])", "ids + [i for letter in text[start:] for i in encode_ordinary(letter)]")],  # no merges
     "01.4": [("for start in range(end) if", "for start in range(max(0, end - 3), end) if"),  # only short tokens
              ("best.append(1 + min(best[start] for start in range(end) if text[start:end] in tokens))",  # the longest last token
               "best.append(1 + best[next(start for start in range(end) if text[start:end] in tokens)])")],
@@ -67,13 +69,15 @@ WRONG = {
              ("dy.sum(axis=0)", "dy[0]")],
     "03.2": [("return (p - expected) / N", "return p - expected"),
              ("expected = np.full((N, V), epsilon / V)", "expected = np.zeros((N, V))"),
-             ("np.exp(logits - logits.max(axis=1, keepdims=True))", "np.exp(logits)")],
+             ("np.exp(logits - logits.max(axis=1, keepdims=True))", "np.exp(logits)"),
+             ("np.exp(logits - logits.max(axis=1, keepdims=True))", "np.exp(logits - logits.max())")],  # rows far below the largest vanish
     "03.3": [("dx[:-1] += dy[1:] @ before.T", "pass"),  # forgets the second use
              ("dx[:-1] += dy[1:] @ before.T", "dx[1:] += dy[:-1] @ before.T"),  # sends it the wrong way
              ("x[:-1].T @ dy[1:]", "x.T @ dy")],
     "03.4": [("1e-6 * np.abs(gradient).max() + 1e-14 * abs(f(x)) / h", "1e-4"),  # the same for small and large functions
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.ones(x.shape)"),  # does not see two numbers exchanged
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[0]"),  # looks at the first number only
+             ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[np.abs(gradient).argmax()]"),  # at the largest
              ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
     "04.1": [("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
              ("scores - slopes", "scores + slopes"),
@@ -92,6 +96,7 @@ WRONG = {
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
              ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(scores)"),  # overflows
+             ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(np.clip(scores, -500, 500))"),  # large scores become equal
              ("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)")],  # over the wrong axis
     "05.2": [("first = max(0, t - window + 1)", "first = max(0, t - window)"),  # one too many
              ("first = max(0, t - window + 1)", "first = t - window + 1"),  # wraps around at the beginning
@@ -138,6 +143,7 @@ WRONG = {
     "08.2": [("loss = sum(loss * tokens for loss, _, tokens in pieces) / total",  # each piece counts the same
               "loss = sum(loss for loss, _, _ in pieces) / len(pieces)"),
              ("sum(gradient * tokens for _, gradient, tokens in pieces) / total", "sum(gradient for _, gradient, _ in pieces) / len(pieces)"),
+             ("gradient * tokens for _, gradient, tokens in pieces", "gradient.__imul__(tokens) for _, gradient, tokens in pieces"),  # in place
              ("max(1, sum(tokens for _, _, tokens in pieces))", "sum(tokens for _, _, tokens in pieces)")],  # 0 / 0
     "08.3": [("length *= growth", "length += growth"),
              ("while step >= length:", "while step > length:"),  # the restart comes one step late
@@ -182,11 +188,13 @@ WRONG = {
              ("{ids[i + n - 1] for", "{ids[i + n - 2] for")],
     "11.2": [("for word in np.argsort(distance):", "for word in np.argsort(surprise):"),  # top-p
              ("return kept / total", "return kept"),
+             ("for word in np.argsort(distance):", "for word in [*np.argsort(distance)][: -1 if mass == 1.0 else None]:"),  # all but one
              ("distance = np.abs(surprise - (p * surprise).sum())", "distance = np.abs(surprise - surprise.mean())"),
              ("        kept[word] = p[word]\n        total += p[word]", "        total += p[word]\n        kept[word] = p[word] * (total < mass)")],
     "11.3": [("keys = np.concatenate([keys, key[None]])[-window:]", "keys = np.concatenate([keys, key[None]])[-window - 1:]"),
              ("values = np.concatenate([values, value[None]])[-window:]", "values = np.concatenate([values, value[None]])[:window]"),
-             ("keys @ query / math.sqrt(len(query))", "keys @ query")],
+             ("keys @ query / math.sqrt(len(query))", "keys @ query"),
+             ("keys = np.concatenate([keys, key[None]])[-window:]", "old = keys; keys = np.concatenate([keys, key[None]])[-window:]; old[-1:] = 0.0")],
     "11.4": [("            if ids and ids[-1] == end:", "            if False:"),  # goes on behind the end
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # compares means: another question
               "beam = sorted(longer, key=lambda text: -text[1] / len(text[0]))[:width]"),
@@ -197,6 +205,7 @@ WRONG = {
              ("return ids[:-1], ids[1:], weights", "return ids[:-1], ids[:-1], weights")],
     "12.2": [("+ ([(role, content, False)] if content is not None else [])", ""),  # forgets what is not ended
              ("if (content is None) != (i in roles):", "if content is None and i not in roles:"),  # a role may open anywhere
+             ("if (content is None) != (i in roles):", "if content is None and i not in roles or content and i in roles:"),  # behind a role
              ("            content = None\n", "            content = []\n")],  # still inside after the end
     "12.3": [("r = min(fits, key=lambda r: free[r]) if fits", "r = fits[0] if fits"),  # first fit
              ("key=lambda i: -lengths[i])", "key=lambda i: lengths[i])"),
@@ -205,6 +214,7 @@ WRONG = {
     "12.4": [("np.bincount(conversation, weights=mask)[conversation]", "mask.sum()"),  # every token counts the same
              ("heard = len(np.unique(conversation[mask > 0]))", "heard = len(np.unique(conversation))"),
              ("return float((weights * surprise).sum()), weights[:, None] * dlogits", "return float((weights * surprise).sum()), dlogits"),
+             ("dlogits = p / total", "dlogits = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)"),
              ("p = np.exp(logits - logits.max(axis=1, keepdims=True))", "p = np.exp(logits)")],
     "13.1": [("rows = logits[start - 1:len(ids) - 1]", "rows = logits[start:]"),  # these rows have read the token already
              ("shifted = rows - rows.max(axis=1, keepdims=True)", "shifted = rows"),
@@ -232,6 +242,7 @@ WRONG = {
     "14.3": [("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
              ("chosen = rng.integers(0, len(first), len(first))", "chosen = rng.permutation(len(first))"),
              ("[0.025, 0.975]", "[0.05, 0.95]"),
+             ("metric(second[chosen]) - metric(first[chosen])", "metric((second - first)[chosen])"),  # right for means only
              ("metric(second[chosen]) - metric(first[chosen])", "metric(first[chosen]) - metric(second[chosen])")],
     "14.4": [("tail = (1 - level) / 2", "tail = 1 - level"),  # both tails at each end
              ("rate_where(right - 1, 1 - tail)", "rate_where(right, 1 - tail)"),

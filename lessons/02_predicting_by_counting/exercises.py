@@ -30,6 +30,6 @@ def mixed_bigram(ids, V, weight):
 def likeliest_text(start, table, length):
     """The most probable sequence of `length` tokens that begins with `start`, under a model that sees one token back.
 
-    start int, table (V, V) of P(next | before), all positive -> list of `length` ints
+    start int, table (V, V) of P(next | before), all positive, length up to 2000 -> list of `length` ints
     """
     raise NotImplementedError("02.4 the likeliest text (4 points)")

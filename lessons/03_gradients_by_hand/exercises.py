@@ -17,7 +17,7 @@ def smoothed_loss_backward(logits, targets, epsilon):
 
     The loss is the average over the rows n of   - sum over w of t[n, w] * ln p[n, w]
     with p = softmax(logits) and t = epsilon / V for every w, plus 1 - epsilon for the target of the row.
-    logits (N, V), targets (N,) int -> dlogits (N, V)
+    logits (N, V), some as large as 1000; targets (N,) int -> dlogits (N, V)
     """
     raise NotImplementedError("03.2 smoothed targets (3 points)")
 

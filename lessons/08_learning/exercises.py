@@ -35,6 +35,6 @@ def restarts(step, first, growth, lowest):
 def nearest_orthogonal(matrix):
     """The matrix with all its singular values set to 1, by products of matrices alone (no svd, no eig, no inv, no qr).
 
-    matrix (n, m), tall or wide, its singular values within a factor of 1000 of each other -> (n, m), right to 1e-9
+    matrix (n, m), tall or wide, its singular values within a factor of 1000 of each other -> (n, m), right to 1e-8
     """
     raise NotImplementedError("08.4 exactly orthogonal (4 points)")

@@ -29,10 +29,10 @@ def probabilities(draw, name, V):
 
 def test_2_values(exercises, draw):
     """words in the order of their distance from the entropy, until the mass is reached"""
-    p, mass = probabilities(draw, "p", draw.integer("V", 2, 8)), draw.choice("mass", (0.5, 0.2, 0.9, 0.99))
+    p, mass = probabilities(draw, "p", draw.integer("V", 2, 8)), draw.choice("mass", (0.5, 0.2, 0.9, 0.99, 1.0))
     entropy = -sum(x * math.log(x) for x in p)
     order = sorted(range(len(p)), key=lambda i: abs(-math.log(p[i]) - entropy))
-    count = next(c for c in range(1, len(p) + 1) if sum(p[order[:c]]) >= mass)
+    count = next(c for c in range(1, len(p) + 1) if c == len(p) or sum(p[order[:c]]) >= mass)
     expected = np.array([p[i] if i in order[:count] else 0.0 for i in range(len(p))])
     expect_close(exercises.keep_typical(p.copy(), mass), expected / expected.sum(), "probability of word")
 
@@ -54,7 +54,9 @@ def test_3_branch(exercises, draw):
     """two continuations of one cache do not disturb each other"""
     window = draw.integer("window", 1, 4)
     x = draw.array("x", 4, 2)
-    _, cache = exercises.windowed_step(x[0], x[0], x[0], None, window)
+    cache = None
+    for _ in range(draw.integer("places before", 1, 5)):
+        _, cache = exercises.windowed_step(x[0], x[0], x[3], cache, window)
     first, _ = exercises.windowed_step(x[1], x[1], x[1], cache, window)
     exercises.windowed_step(x[2], x[2], x[2], cache, window)
     again, _ = exercises.windowed_step(x[1], x[1], x[1], cache, window)

@@ -27,7 +27,7 @@ def read_back(ids, roles, end):
 def best_fit(lengths, room):
     """Pack as tightly as a simple rule can: the longest first, each into the row that it fills best.
 
-    lengths: list of ints, none above room -> list of rows, each a list of numbers of conversations in the order in which they were put into it.
+    lengths: list of ints, none above room -> list of rows, each a list of numbers (from 0) of conversations in the order in which they were put into it.
     Take the longest first (of equal ones the one with the lower number). Put it into the row with the least room left that still
     has enough (of equal ones the earliest row); if there is none, open a new row behind the others.
     """

@@ -56,9 +56,10 @@ def test_2_errors(exercises, draw):
     """what no template can have made is refused"""
     messages = conversation(draw)
     ids = as_ids(messages)
-    fault = draw.choice("fault", ("an id after the end", "a second end", "a role token inside a message"))
+    fault = draw.choice("fault", ("an id after the end", "a second end", "a role token inside a message", "a role token behind a role token"))
     ids += [] if not messages or messages[-1][2] else [END]
-    ids += {"an id after the end": [5], "a second end": [END], "a role token inside a message": [90, 5, 91, 5, END]}[fault]
+    ids += {"an id after the end": [5], "a second end": [END], "a role token inside a message": [90, 5, 91, 5, END],
+            "a role token behind a role token": [90, 91, 5, END]}[fault]
     draw.values["ids"] = ids
     try:
         answer = exercises.read_back(list(ids), dict(ROLES), END)
@@ -109,6 +110,7 @@ def test_4_loss(exercises, draw):
     problem = masked_problem(draw, scale=draw.choice("scale", (1.0, 400.0)))
     loss, dlogits = exercises.equal_conversations(*(x.copy() for x in problem))
     expect_close(loss, plain_loss(*problem), "loss")
+    expect_close(dlogits.sum(axis=1), np.zeros(len(dlogits)), "sum of a row of dlogits")
     assert dlogits.shape == problem[0].shape, f"dlogits has shape {dlogits.shape}, expected {problem[0].shape}"
 
 

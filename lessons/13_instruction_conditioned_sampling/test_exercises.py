@@ -9,7 +9,7 @@ from minigpt.course.draw import expect_close
 
 def test_1_values(exercises, draw):
     """each token's log-probability comes from the row before it"""
-    start, T, V = draw.integer("start", 1, 4), draw.integer("T", 0, 5), draw.integer("V", 2, 5)
+    start, T, V = draw.integer("start", 1, 4), draw.integer("T", 1, 5), draw.integer("V", 2, 5)
     logits = draw.array("logits", start + T, V, scale=draw.choice("scale", (1.0, 500.0)))
     ids = [int(i) for i in draw.integers("ids", 0, V - 1, start + T)]
     expected = []

@@ -4,7 +4,7 @@
 def leaked(train, test, n):
     """Which test texts share a run of n words with a training text? Words are what text.split() gives, as they are.
 
-    train, test: lists of texts -> list of the numbers of the suspected test texts, in order
+    train, test: lists of texts -> list of the numbers (from 0) of the suspected test texts, in order
     """
     raise NotImplementedError("14.1 leaked questions (2 points)")
 

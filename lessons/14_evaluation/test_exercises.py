@@ -65,6 +65,13 @@ def test_3_constant(exercises, draw):
     expect_close(answer, (2.0, 2.0), "low and high")
 
 
+def test_3_metric(exercises, draw):
+    """the metric is taken of each model's scores, not of their differences"""
+    n = draw.integer("n", 2, 30)
+    answer = exercises.bootstrap_difference(np.full(n, 1.0), np.full(n, 3.0), lambda scores: (scores ** 2).mean(), 50, draw.rng("drawing"))
+    expect_close(answer, (8.0, 8.0), "low and high")
+
+
 def test_3_width(exercises, draw):
     """for means the interval reaches 1.96 standard errors of the differences to each side (false alarm: 1 in a million)"""
     n = draw.integer("n", 25, 40)
@@ -85,9 +92,9 @@ def test_4_tails(exercises, draw):
     right, level = draw.integer("right", 0, n), draw.choice("level", (0.95, 0.5, 0.99))
     low, high = exercises.exact_interval(right, n, level)
     if right > 0:
-        expect_close(at_least(right, n, low), (1 - level) / 2, f"P({right} or more of {n} at {low:.4f})", 1e-6)
+        expect_close(at_least(right, n, low), (1 - level) / 2, f"P({right} or more of {n} at {low:.4f})", 1e-8)
     if right < n:
-        expect_close(1 - at_least(right + 1, n, high), (1 - level) / 2, f"P({right} or fewer of {n} at {high:.4f})", 1e-6)
+        expect_close(1 - at_least(right + 1, n, high), (1 - level) / 2, f"P({right} or fewer of {n} at {high:.4f})", 1e-8)
 
 
 def test_4_ends(exercises, draw):
