@@ -76,8 +76,8 @@ WRONG = {
              ("x[:-1].T @ dy[1:]", "x.T @ dy")],
     "03.4": [("1e-6 * np.abs(gradient).max() + 1e-14 * abs(f(x)) / h", "1e-4"),  # the same for small and large functions
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.ones(x.shape)"),  # does not see two numbers exchanged
-             ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[0]"),  # looks at the first number only
-             ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[np.abs(gradient).argmax()]"),  # at the largest
+             ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[0].reshape(x.shape)"),  # looks at the first number only
+             ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[np.abs(gradient).argmax()].reshape(x.shape)"),  # at the largest
              ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
     "04.1": [("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
              ("scores - slopes", "scores + slopes"),

@@ -90,8 +90,15 @@ def draw_function(draw, longest):
 
 
 def test_4_accepts(exercises, draw):
-    """a right gradient is accepted"""
+    """a right gradient is accepted, of a row of numbers and of a table"""
     f, gradient, x = draw_function(draw, 200)
+    if draw.choice("x is a table of one column", [False, True]):
+        row, gradient, x = f, gradient[:, None], x[:, None]
+
+        def f(point):
+            assert point.shape == x.shape, f"f was asked about a point of shape {point.shape}, x has {x.shape}"
+            return row(point[:, 0])
+
     assert exercises.is_right(f, gradient.copy(), x.copy()), "a right gradient was rejected"
 
 
