@@ -1,6 +1,7 @@
 """The stages' data: text files and conversations in, rows out; what is wrong with a file is said in one line."""
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -88,8 +89,9 @@ def test_a_conversation_that_is_too_long_is_refused_with_its_line(kit, tmp_path,
     refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", str(path), "--out", f"{tmp_path}/run"], "line 4: the conversation has", "holds 33")
 
 
-def test_the_base_models_own_folder_is_not_overwritten(kit, capsys):
-    refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", f"{kit}/chat.jsonl", "--out", f"{kit}/base"], "would be overwritten")
+def test_the_base_models_own_folder_is_not_overwritten(kit, tmp_path, capsys):
+    shutil.copytree(kit / "base", tmp_path / "base", ignore=shutil.ignore_patterns(checkpoint.FILE))
+    refused(capsys, ["sft", "--model", f"{tmp_path}/base", "--instructions", f"{kit}/chat.jsonl", "--out", f"{tmp_path}/base"], "would be overwritten")
 
 
 def test_flags_that_a_ready_tokenizer_would_ignore_are_refused(kit, capsys):

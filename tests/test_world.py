@@ -152,8 +152,21 @@ def test_formats_of_training_only_are_never_evaluated(world):
         form = example.facets.get("format", "letters")
         assert form not in right or right[form](example.answer), (form, example.answer)
         met |= {form}
-    assert met == {*right, *FORMATS["facts"]} and set(PRACTICE_FORMATS) < met
-    assert {example.facets["format"] for example in examples(world, "answer", "test", 300, seed=4)} == set(FORMATS["facts"])
+    assert met == {*right, *FORMATS["facts"]} and {*PRACTICE_FORMATS["reading"], *PRACTICE_FORMATS["facts"]} < met
+    evaluated = {(example.kind, example.facets["format"]) for example in examples(world, "answer", "test", 300, seed=4)}
+    assert {form for kind, form in evaluated if kind == "facts"} == set(FORMATS["facts"])
+    assert {form for kind, form in evaluated if kind != "facts"} == set(FORMATS["reading"])
+
+
+def test_a_chinese_question_about_a_text_is_answered_in_a_sentence_in_training_only(world):
+    def plain(split, language):
+        return [example for example in examples(world, "answer", split, 400, seed=4) if example.kind == "reading"
+                and example.facets["format"] == "plain" and example.facets["language"] == language]
+
+    assert {len(example.accept) for example in plain("train", "zh") + plain("test", "zh")} == {1}
+    assert all(example.answer.count(" ") > example.accept[0].count(" ") for example in plain("train", "zh"))
+    for example in plain("train", "en") + plain("test", "zh"):
+        assert example.answer.count(" ") < example.accept[0].count(" ")
 
 
 def test_a_wanted_number_of_sentences_decides_what_training_tells(world):

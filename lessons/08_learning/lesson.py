@@ -384,6 +384,10 @@ print(f"length before {length:.2f}, after {optim.global_norm(model.grads):.2f}")
 #
 # Same model, same texts in the same order, same schedule, same clipping. Five ways to step. It would be unfair to give all of them the same learning rate,
 # since a rate means something else for each. So each may run with three rates, and its best one counts.
+#
+# One thing is the same for all: the gradient of a batch. A batch that is too large for the memory, or shared by two cores, is cut into pieces.
+# Each piece gives the mean of its own tokens. The mean of the batch weighs every token alike, so a piece with many tokens counts for more
+# (exercise 2; section 10 of lesson 12 shows what goes wrong otherwise).
 
 # %%
 from dataclasses import replace

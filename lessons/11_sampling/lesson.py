@@ -148,7 +148,8 @@ for story in [s for s in written if is_right(s)][:2] + [s for s in written if no
     print("right" if is_right(story) else "WRONG", "|", " ".join(story))
 
 # %% [markdown]
-# Greedy writes the same story 300 times. Plain sampling writes many stories, but nearly half of them are wrong.
+# Greedy writes the same story 300 times. It need not even be the likeliest one: the likeliest first word may lead into a poor story. **Beam search**
+# keeps the few best beginnings at each step instead of one (exercise 4). It finds likelier texts, but still only one. Plain sampling writes many stories, but nearly half of them are wrong.
 # The reason lies in the **tail**. After *Anna has a big*, words that make no sense have a tiny probability each, but there are many of them,
 # and a story has 19 words. If 3 % of the probability lies in the tail at each word, then a story is clean with probability `0.97^19 = {{0.97 ** 19:.2f}}`.
 #

@@ -135,19 +135,18 @@ def run_sft(arguments):
             raise ValueError(f"{name} is {value}; it must be 0 or more")
     if arguments.instructions and arguments.families:
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
-    tok, conversations = Tokenizer.load(base), None
+    T, tok, conversations = GPTConfig.from_pretrained(base).block_size, Tokenizer.load(base), None
     if arguments.instructions:
-        T = GPTConfig.from_pretrained(base).block_size
         conversations = sft.read_conversations(arguments.instructions, lambda messages: sft.check_length(messages, tok, T))
     if arguments.show:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
     folder = make_folder(arguments.out)
-    if folder.samefile(base):
+    if folder.samefile(base) and not checkpoint.exists(folder):  # of a run that is resumed, or refused below
         raise ValueError(f"--out is {arguments.out}, the base model's own folder, which would be overwritten; choose another")
     model = GPT.from_pretrained(base, backend=arguments.backend)
-    config = whole_rows(config, model.config.block_size)
+    config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)

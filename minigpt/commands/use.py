@@ -44,7 +44,9 @@ def add_answer_arguments(parser):
 
 def run_answer(arguments):
     """Print the answer to one instruction as it is written."""
-    text = _standard_input() if arguments.instruction == "-" else arguments.instruction
+    if arguments.instruction == "-" and sys.stdin is None:
+        raise ValueError("standard input is closed; give the instruction itself instead of -")
+    text = sys.stdin.read() if arguments.instruction == "-" else arguments.instruction
     if not text.strip():
         raise ValueError("the instruction is empty; write what the model should do")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
@@ -60,15 +62,6 @@ def run_answer(arguments):
     print()
     if arguments.explain:
         print("\n" + explain(assistant, generation, others))
-
-
-def _standard_input():
-    if sys.stdin is None:
-        raise ValueError("standard input is closed; give the instruction itself instead of -")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"standard input is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
 
 
 def add_chat_arguments(parser):

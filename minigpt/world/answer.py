@@ -10,7 +10,8 @@ from minigpt.world.text import choose
 
 UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
-PRACTICE_FORMATS = ("small", "twice", "loud")     # of training only: who can follow these looks for what is asked
+# of training only: who can follow these looks for what is asked
+PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
 
 
 def answers(form, shorts, fulls, short_first=False):
@@ -28,7 +29,7 @@ def draw_format(world, rng, split, kind, short):
     """The form that an answer should have; one word can only be asked for where the answer is one. -> a name of FORMATS"""
     form = "plain"
     if is_due(world, rng, split, "format"):
-        form = rng.choice(PRACTICE_FORMATS if is_due(world, rng, split, "variety") else FORMATS[kind])
+        form = rng.choice((PRACTICE_FORMATS if is_due(world, rng, split, "variety") else FORMATS)[kind])
     return "plain" if form in ("word", "capitals") and " " in short else form
 
 
@@ -49,7 +50,8 @@ def make_reading(world, rng, split, kind):
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, kind="reading", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language, split)
-    right = answers(form, (short,), (full,), short_first=True)
+    whole = language == "zh" and is_due(world, rng, split, "whole")
+    right = answers(form, (short,), (full,), short_first=not whole)
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form,
                          plot=story.plot.name)
     natural = f" {story.text}\n Question: {question} Answer:"
