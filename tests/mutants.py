@@ -192,7 +192,7 @@ MUTANTS = (
            "test_optim.py::test_muon_moves_every_direction_equally"),
 
     Mutant("tuning forgets to replay pretraining text", "minigpt/train/sft.py",
-           "old = min(max(1, round(per_step * config.replay)), per_step - 1)", "old = min(0, per_step - 1)",
+           "return min(max(1, round(per_step * config.replay)), per_step - 1)", "return min(0, per_step - 1)",
            "test_trainer.py::test_tuning_replays_its_share_of_pretraining_text"),
 
     Mutant("replayed text outweighs the answers", "minigpt/train/sft.py", "mask=mask * np.float32(weight)", "mask=mask",
