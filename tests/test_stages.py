@@ -97,6 +97,7 @@ def test_the_base_models_own_folder_is_not_overwritten(kit, tmp_path, capsys):
 def test_flags_that_a_ready_tokenizer_would_ignore_are_refused(kit, capsys):
     refused(capsys, ["tokenizer", "--model", f"{kit}/tok", "--vocab-size", "300", "--show", "x"], "--model takes a tokenizer as it is")
     refused(capsys, ["tokenizer", "--split", "gpt2", "--show", "x"], "--split is gpt2")
+    refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--vocab-size", "0", "--show", "x"], "vocab_size 0 is below 256")
 
 
 @pytest.mark.slow

@@ -59,9 +59,9 @@ def run_tokenizer(arguments):
         raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
     if arguments.out:
         make_folder(arguments.out)  # refused now if it cannot be written
-    if arguments.model and (arguments.text or arguments.vocab_size or arguments.split):
+    if arguments.model and (arguments.text, arguments.vocab_size, arguments.split) != (None, None, None):
         raise ValueError("--model takes a tokenizer as it is; leave --text, --vocab-size and --split out")
-    vocab_size, split = arguments.vocab_size or VOCAB_SIZE, arguments.split or "han"
+    vocab_size, split = VOCAB_SIZE if arguments.vocab_size is None else arguments.vocab_size, arguments.split or "han"
     if arguments.model:
         tok = Tokenizer.from_pretrained(arguments.model)
     elif arguments.text:
