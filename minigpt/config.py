@@ -23,10 +23,15 @@ def _check_choices(config):
 KINDS = {bool: ("True or False", bool), str: ("a text", str), float: ("a number", numbers.Real), int: ("a whole number", numbers.Integral)}
 
 
+def _kind(item):
+    """A field that may hold a type or None -> the type"""
+    return next(kind for kind in KINDS if item.type in (kind, kind | None))
+
+
 def _check_types(config):
     """Every field is of the type that it declares; a whole number may stand for a float, and NumPy's numbers for Python's."""
     for item in dataclasses.fields(config):
-        value, kind = getattr(config, item.name), next(kind for kind in KINDS if item.type in (kind, kind | None))
+        value, kind = getattr(config, item.name), _kind(item)
         words, welcome = KINDS[kind]
         if not (value is None and item.type == kind | None or isinstance(value, welcome) and isinstance(value, bool) == (kind is bool)):
             raise ValueError(f"{item.name} is {value!r}; it must be {words}")
@@ -191,7 +196,7 @@ def add_flags(parser, defaults, skip=()):
         if isinstance(value, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=note)
         else:
-            kind = next(t for t in (int, float, str) if item.type in (t, t | None))
+            kind = _kind(item)
             parser.add_argument(flag, type=kind, default=None, choices=item.metadata["choices"],
                                 metavar=None if item.metadata["choices"] else kind.__name__.upper(), help=note.replace("%", "%%"))
 

@@ -47,24 +47,27 @@ def run_bench(arguments):
     marks = {} if arguments.readme is None or arguments.text else {name: f"bench {name} {arguments.readme}".strip() for name in arguments.only if name in IN_README}
     for mark in marks.values():
         read_section(mark)  # refused now, not after minutes of measuring
-    if arguments.json:
-        write_json(arguments.json, found)
+    _keep(found, arguments)
     print("\n".join(f"{name}: {value}" for name, value in found["machine"].items()), flush=True)
     if arguments.text:
         found["text"] = _text(arguments)
-        if arguments.json:
-            write_json(arguments.json, found)
+        _keep(found, arguments)
     else:
         sections = {"ops": _operations, "matmul": _matmul, "attention": _attention, "steps": _steps, "products": _products, "decode": _decode, "tokenizer": _tokenizer}
         for name in arguments.only:
             title, header, rows = sections[name](arguments)
             print(f"\n{title}\n\n{table(rows, header, right=range(1, len(header)))}", flush=True)
             found[name] = {"title": title, "header": header, "rows": rows}
-            if arguments.json:
-                write_json(arguments.json, found)
+            _keep(found, arguments)
             if name in marks:
                 machine = "Measured on: " + "; ".join(f"{k} {v}" for k, v in found["machine"].items()) + "."
                 update_section(marks[name], markdown_table(rows, header, right=range(1, len(header))) + f"\n\n{machine}")
+
+
+def _keep(found, arguments):
+    """What was found so far, as JSON where it was asked for: the first time before anything is measured."""
+    if arguments.json:
+        write_json(arguments.json, found)
 
 
 def _operations(arguments):

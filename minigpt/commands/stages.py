@@ -30,7 +30,7 @@ SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 # Tokenizer
 
 
-def world_tokenizer(world, vocab_size=2048, seed=0):
+def world_tokenizer(world, vocab_size=VOCAB_SIZE, seed=0):
     """A tokenizer trained on documents and instructions of the world -> Tokenizer
 
     Names in this text are listed ones: pieces of invented names would fill the vocabulary with tokens too rare to be learned.

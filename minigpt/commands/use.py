@@ -52,16 +52,16 @@ def run_answer(arguments):
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     settings = vars(from_flags(ANSWER, arguments))
     messages = [{"role": "user", "content": text}]
-    others = {"no instruction": [], f"a wrong one ({arguments.wrong})": [{"role": "user", "content": arguments.wrong}]} if arguments.explain else {}
-    for other in others.values():
+    wrong = [{"role": "user", "content": arguments.wrong}]
+    if arguments.explain:
         try:
-            assistant.prompt(other)  # known before the answer is written
+            assistant.prompt(wrong)  # known before the answer is written
         except ValueError as error:
             raise ValueError(f"--wrong: {error}") from None
     generation = assistant.generations([messages], lambda piece: print(piece, end="", flush=True), arguments.stop, **settings)[0]
     print()
     if arguments.explain:
-        print("\n" + explain(assistant, generation, others))
+        print("\n" + explain(assistant, generation, {"no instruction": [], f"a wrong one ({arguments.wrong})": wrong}))
 
 
 def add_chat_arguments(parser):

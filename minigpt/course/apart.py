@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 
-from minigpt.course.exercises import find_exercise, read_exercises
+from minigpt.course.exercises import choose_exercises
 from minigpt.course.grade import Grade, grade_each
 
 LIMIT = 60.0  # seconds for one exercise; the solutions of the lessons take a second or two
@@ -15,7 +15,7 @@ def grade_apart(folder, answers, seed, number=None, limit=LIMIT):
 
     ValueError where the file of answers as a whole does so when it is loaded.
     """
-    exercises, grades = [find_exercise(number, folder)] if number else read_exercises(folder), []
+    exercises, grades = choose_exercises(folder, number), []
     while len(grades) < len(exercises):
         grades += _some(folder, answers, seed, exercises[len(grades) :], limit)
     return grades

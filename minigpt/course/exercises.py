@@ -34,6 +34,11 @@ def read_exercises(folder):
     return exercises
 
 
+def choose_exercises(folder, number=None):
+    """A lesson's folder -> its Exercises, or [the one with this number]"""
+    return [find_exercise(number, folder)] if number else read_exercises(folder)
+
+
 def find_exercise(number, folder):
     """("05.2", the lesson's folder) -> Exercise. Raises ValueError that lists the exercises there are."""
     exercises = read_exercises(folder)

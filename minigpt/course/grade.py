@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.course.draw import Draw, shrink
-from minigpt.course.exercises import find_exercise, read_exercises
+from minigpt.course.exercises import choose_exercises
 
 INPUTS = 20  # random inputs for each test
 
@@ -27,7 +27,7 @@ class Grade:
 
 def grade(folder, answers, seed, number=None):
     """(a lesson's folder, the file with the answers, an int) -> a Grade for each exercise, or for exercise `number` ("05.2") alone"""
-    return list(grade_each(folder, answers, seed, [find_exercise(number, folder)] if number else read_exercises(folder)))
+    return list(grade_each(folder, answers, seed, choose_exercises(folder, number)))
 
 
 def grade_each(folder, answers, seed, exercises):
