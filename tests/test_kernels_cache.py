@@ -1,4 +1,6 @@
 """The cache of compiled kernels: it must notice every edit, and do without a place to live."""
+import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from minigpt import jit as module
+from minigpt.commands import ahead
+from minigpt.config import PRESETS
 from minigpt.jit import cache_folder, jit
 
 ROOT = Path(__file__).parents[1]
@@ -94,3 +98,27 @@ def test_an_edited_helper_takes_effect(tmp_path):
     text = helper.read_text(encoding="utf-8")
     helper.write_text(text.replace("1.0000000716553", "2.0"), encoding="utf-8")
     assert loss() == pytest.approx(before + 0.6931, abs=1e-3)  # e^0 has become 2, and the sum of eight of them 16
+
+
+def test_kernels_are_compiled_ahead_where_a_core_is_free(monkeypatch):
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    monkeypatch.setattr(ahead, "cores", lambda: 2)
+    assert ahead.compile_ahead(PRESETS["micro"])() == 0  # the other process came to its end
+    monkeypatch.setattr(ahead.subprocess, "Popen", None)
+    monkeypatch.setattr(ahead, "cores", lambda: 1)
+    assert ahead.compile_ahead(PRESETS["micro"])() is None
+
+
+@pytest.mark.slow
+def test_a_run_finds_every_kernel_that_was_compiled_ahead(tmp_path):
+    """Training, evaluation and answers of a run, at other sizes than those of the process beside it, compile nothing anew."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+
+    def compiled(*command):
+        subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, check=True, capture_output=True, env=environment)
+        return set((tmp_path / "cache").glob("*/kernels_*/*.nbc"))
+
+    before = compiled("minigpt.commands.ahead", json.dumps(dataclasses.asdict(PRESETS["micro"])))
+    after = compiled("minigpt", "run", "--pretrain-tokens", "3072", "--sft-tokens", "3072", "-n", "2", "--out", str(tmp_path / "run"))
+    folder, = {path.parent for path in before}  # the tokenizer's kernels have another
+    assert len(before) > 20 and {path.name for path in after - before if path.parent == folder} == set()

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from minigpt.commands import expected
+from minigpt.commands.ahead import compile_ahead
 from minigpt.commands.stages import finish, tune_on_world, world_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
@@ -75,8 +76,9 @@ def run_run(arguments):
         seconds[name] = round(time.perf_counter() - start, 1)
         return result
 
+    compiled = compile_ahead(shape)
     tok = step(1, "tokenizer", lambda: make_tokenizer(arguments.world, world, folder / "tokenizer", vocab_size, arguments.seed))
-    base = step(2, "pretraining", lambda: make_base(world, tok, shape, pretraining, folder / "base", bands.get("pretraining")))
+    base = step(2, "pretraining", lambda: make_base(world, tok, shape, pretraining, folder / "base", bands.get("pretraining"), compiled))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
@@ -125,12 +127,13 @@ def _brief(settings):
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "an unknown world"
 
 
-def make_base(world, tok, shape, config, folder, bands=None):
-    """Pretrain: text in, a model that can continue text. bands: see train.trainer.Run."""
+def make_base(world, tok, shape, config, folder, bands=None, compiled=lambda: None):
+    """Pretrain: text in, a model that can continue text. bands: see train.trainer.Run; compiled() waits for the kernels."""
     shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)
     model = GPT(shape, config.seed)
     print(f"      {model.num_parameters():,} parameters, {config.tokens:,} tokens of the world's text")
+    compiled()
     finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder, bands), config, folder)
     return model
 

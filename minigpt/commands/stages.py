@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minigpt.commands.ahead import compile_ahead
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
 from minigpt.files import find_folder, make_folder, write_json
@@ -100,6 +101,7 @@ def run_pretrain(arguments):
     config = from_flags(PRETRAIN, arguments)
     folder = make_folder(arguments.out)
     world = None if arguments.text else load_world()
+    compiled = compile_ahead(shape) if world and arguments.backend == "fast" else lambda: None
     if arguments.tokenizer:
         tok = Tokenizer.from_pretrained(arguments.tokenizer)
     elif arguments.text:
@@ -111,6 +113,7 @@ def run_pretrain(arguments):
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
     model, config = GPT(shape, config.seed, backend=arguments.backend), whole_rows(config, shape.block_size)
     print(f"{model.num_parameters():,} parameters, {config.steps} steps of {config.batch_tokens} tokens")
+    compiled()
     finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
 
 
