@@ -6,11 +6,10 @@ import math
 import os
 import platform
 import statistics
-import sys
 import time
-from pathlib import Path
 
-from minigpt.nn.threads import cores, find_blas
+from minigpt.nn.kernels.primitives import vectors
+from minigpt.nn.threads import cores, find_blas, processor
 
 
 def quartiles(work, repeats=9, least=0.05):
@@ -46,21 +45,13 @@ def spread(samples):
 
 def machine():
     """What the figures depend on: processor, BLAS and its kernels, threads, versions -> dict of texts"""
-    found = {"processor": _processor(), "cores": str(cores()), "BLAS": _blas(), "Python": platform.python_version()}
+    registers = "AVX-512" if vectors()[0] == 512 else "no AVX-512"
+    found = {"processor": f"{processor()}, {registers}", "cores": str(cores()), "BLAS": _blas(), "Python": platform.python_version()}
     found |= {name: importlib.metadata.version(name) for name in ("numpy", "numba")}
     found["system"] = f"{platform.system()} {platform.machine()}"
     if pinned := os.environ.get("OPENBLAS_CORETYPE"):
         found["OPENBLAS_CORETYPE"] = f"{pinned} (NumPy may be slower than without it: unset it to compare)"
     return found
-
-
-def _processor():
-    if sys.platform.startswith("linux"):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                widest = "AVX-512" if " avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8") else "no AVX-512"
-                return f"{line.partition(':')[2].strip()}, {widest}"
-    return platform.processor() or "unknown"
 
 
 def _blas():

@@ -2,7 +2,6 @@
 import datetime
 import hashlib
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from minigpt.course.exercises import read_exercises
 from minigpt.course.rooms import listing
 from minigpt.course.run import IMAGE, run_cells
 from minigpt.files import atomic_write
+from minigpt.nn.threads import processor
 
 CHECKSUM = "<!-- page sha256 "
 
@@ -78,7 +78,7 @@ def _blocks(done):
         return [Block(done.prose, done.cell.tolerance, done.cell.volatile)]
     shown = "\n\n".join(_show(done.output))
     if done.cell.volatile:
-        shown += f"\n\n*Measured on {datetime.date.today()}, {_machine()}. Yours will differ.*"
+        shown += f"\n\n*Measured on {datetime.date.today()}, {processor()}, {os.cpu_count()} cores. Yours will differ.*"
     return [Block(f"```python\n{done.cell.source}\n```"), Block(shown, done.cell.tolerance, done.cell.volatile)]
 
 
@@ -99,13 +99,6 @@ def _show(output):
 
 def _fence(lines):
     return "```text\n" + "\n".join(line.rstrip() for line in lines).strip("\n") + "\n```"
-
-
-def _machine():
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [line.partition(": ")[2] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] \
-        if cpuinfo.exists() else [platform.processor()]
-    return f"{(models or [platform.machine()])[0]}, {os.cpu_count()} cores"
 
 
 def lesson_map(folder):

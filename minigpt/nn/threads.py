@@ -7,6 +7,7 @@ import ctypes
 import functools
 import os
 import pathlib
+import platform
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,14 @@ SYMBOLS = [(f"{prefix}openblas_set_num_threads{suffix}", f"{prefix}openblas_get_
 def cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor():
+    """The processor's name, as the system gives it."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine() or "unknown"])[0]
 
 
 def find_blas():

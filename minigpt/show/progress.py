@@ -2,6 +2,7 @@
 import os
 import sys
 import time
+import unicodedata
 
 
 class Progress:
@@ -49,6 +50,12 @@ def clock(seconds):
 def table(rows, header, right=()):
     """Rows of texts under a header as aligned lines; columns whose index is in `right` are aligned to the right."""
     rows = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = ["  ".join(cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
+    widths = [max(columns(row[i]) for row in rows) for i in range(len(header))]
+    gaps = [[" " * (w - columns(cell)) for cell, w in zip(row, widths)] for row in rows]
+    lines = ["  ".join(gap + cell if i in right else cell + gap for i, (cell, gap) in enumerate(zip(*pair))).rstrip() for pair in zip(rows, gaps)]
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def columns(text):
+    """How many columns of a terminal a text takes: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
