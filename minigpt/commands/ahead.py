@@ -26,7 +26,13 @@ def compile_ahead(shape):
         return lambda: None
     command = [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(shape))]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return child.wait
+
+    def wait():
+        if child.poll() is None:
+            print("compiling kernels, which is done once", flush=True)
+        return child.wait()
+
+    return wait
 
 
 def call_all(shape):
