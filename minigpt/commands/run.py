@@ -127,7 +127,7 @@ def _brief(settings):
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "an unknown world"
 
 
-def make_base(world, tok, shape, config, folder, bands=None, compiled=lambda: None):
+def make_base(world, tok, shape, config, folder, bands, compiled):
     """Pretrain: text in, a model that can continue text. bands: see train.trainer.Run; compiled() waits for the kernels."""
     shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)

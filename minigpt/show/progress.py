@@ -51,9 +51,13 @@ def table(rows, header, right=()):
     """Rows of texts under a header as aligned lines; columns whose index is in `right` are aligned to the right."""
     rows = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(columns(row[i]) for row in rows) for i in range(len(header))]
-    gaps = [[" " * (w - columns(cell)) for cell, w in zip(row, widths)] for row in rows]
-    lines = ["  ".join(gap + cell if i in right else cell + gap for i, (cell, gap) in enumerate(zip(*pair))).rstrip() for pair in zip(rows, gaps)]
+    lines = ["  ".join(_fill(cell, w, i in right) for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def _fill(cell, width, right):
+    gap = " " * (width - columns(cell))
+    return gap + cell if right else cell + gap
 
 
 def columns(text):
