@@ -30,6 +30,8 @@ def jit(function=None, parallel=False):
     whole_vectors()
     if function is None:
         return functools.partial(jit, parallel=parallel)
+    if parallel:
+        numba.get_num_threads()  # starts them: Numba 0.60 forgets to when a kernel around this one comes from the cache, and crashes
     options, folder = OPTIONS | {"parallel": parallel}, cache_folder()
     if folder is None or not os.path.exists(function.__code__.co_filename):  # typed at a prompt
         return numba.njit(**options)(function)
