@@ -224,7 +224,7 @@ print("\nwhat it read before the last answer:")
 print(gpt.tokenizer.decode(gpt.prompt(messages[:-1])).replace("<|end|>", "<|end|>\n"))
 
 # %% [markdown]
-# The memory is in the list `messages`, not in the model. For each answer the model reads the whole conversation again, from the first word. What is not in that text does not exist for it.
+# The memory is in the list `messages`, not in the model. For each answer the model reads the whole conversation again, from the first word, or, once it is too long for the context of 256 tokens, without its oldest turns (exercise 4). What is not in that text does not exist for it.
 #
 # ## 6. How likely is an answer?
 #
@@ -325,7 +325,7 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 #              the answer
 # ```
 #
-# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). It learns in minutes because it is fast (09).
+# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in two hours and a half, a smaller one learns in minutes, because the code is fast (09).
 # It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
 # Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
 

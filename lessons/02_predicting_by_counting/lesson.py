@@ -145,7 +145,7 @@ print("half to the power 100: ", 0.5 ** 100)
 print("half to the power 2000:", 0.5 ** 2000)
 
 # %% [markdown]
-# That soon is too small for a computer. So we take logarithms, which turn the product into a sum.
+# That is soon too small for a computer. So we take logarithms, which turn the product into a sum.
 # We change the sign, so that the numbers are positive, and divide by the number of tokens. The result is the **cross-entropy**, or just the **loss**:
 #
 # ```math

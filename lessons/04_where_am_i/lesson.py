@@ -12,7 +12,8 @@
 #
 # In lesson 05 each token will collect information from the tokens before it by a weighted average.
 # Two vectors decide about the weight: a *query* of the token that looks, and a *key* of the token that is looked at.
-# Their dot product is the **score**, and softmax turns scores into weights. For now this is all we need to know. We borrow the function.
+# Their dot product is the **score**, and softmax turns scores into weights. Scores are divided by the root of `D` first, and a score of minus infinity is a weight of 0: so a token is kept from looking at what comes after it, which is called *causal*.
+# A **head** is one such attention. Several stand side by side, each with `D` numbers of its own. Lesson 05 says why. For now this is all we need to know. We borrow the function.
 #
 # Let one token look at five others, then put the five into another order. What does it see?
 
@@ -133,7 +134,7 @@ save_svg(figure, FIGURES / "clocks.svg", "Left: the vectors of 48 places; the nu
 # On the left, each row is a place. The fast hands are at the left and the slow ones at the right.
 # On the right, places that are near each other are alike, and the likeness fades with the distance. That is a good beginning.
 #
-# ## 5. RoPE: turn the question and the label
+# ## 5. RoPE: turn query and key
 #
 # Adding has a weakness: word and place are mixed in one vector, and each blurs the other. A newer idea (rotary position embedding, **RoPE**)
 # does not add anything. It **turns** query and key, like the hands of the clock, by an angle that grows with the place.

@@ -1,6 +1,6 @@
 # title: Self-attention
 # question: Who looks at whom?
-# needs: Python, NumPy's `@`, vectors and their dot product
+# needs: Python, NumPy's `@`, vectors and their dot product; from section 9 on lessons 02 and 03 (cross-entropy, backwards)
 # builds: causal attention with several heads, first in loops, then in three lines; a model that recalls what it read
 # minutes: 60
 # files: nn.kernels.attention

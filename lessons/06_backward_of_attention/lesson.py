@@ -457,7 +457,7 @@ for name, our, their in zip(("dx", "dgain"), rms_backward(dy, x, gain), theirs):
 # %% [markdown]
 # ## 9. GELU and SwiGLU: a door that is half open
 #
-# Between its two linear layers a feed-forward layer bends every number on its own.
+# Besides attention a GPT has **feed-forward layers** (lesson 07): two linear layers, and between them a step that bends every number on its own.
 # Such a step has an easy backward, since no number depends on its neighbours: `dx = dy` times the slope at `x`.
 #
 # The simplest bend is ReLU, the larger of `x` and 0. Its slope is 0 or 1: a door that is shut or open.

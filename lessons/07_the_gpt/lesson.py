@@ -261,7 +261,7 @@ save_svg(figure, FIGURES / "shares.svg", "Share of tables, attention and feed-fo
 # ## 7. The bill: memory
 #
 # To train, each parameter needs four numbers: itself, its blame, and two more that the optimiser keeps (lesson 08).
-# With 4 bytes each that is 16 bytes. On top comes what the forward must remember for the backward: the caches, called **activations**.
+# With 4 bytes each that is 16 bytes. (The package's trainer keeps the blame of each of its two to four shards apart, so 20 to 28.) On top comes what the forward must remember for the backward: the caches, called **activations**.
 # We count them, walking through everything that the forward keeps.
 
 # %%

@@ -393,7 +393,7 @@ print(f"length before {length:.2f}, after {optim.global_norm(model.grads):.2f}")
 from dataclasses import replace
 
 STEPS = 120
-common = dict(tokens=STEPS * 512, batch_tokens=512)  # schedule as in section 7
+common = dict(tokens=STEPS * 512, batch_tokens=512)  # the linear schedule, 2 % warm-up
 RACERS = {  # the recipe, and three highest rates
     "gradient descent": (TrainConfig(**common), (0.25, 0.5, 1.0)),
     "momentum": (TrainConfig(**common), (0.2, 0.4, 0.8)),
@@ -472,7 +472,7 @@ save_svg(figure, FIGURES / "race.svg", "Left: loss against steps for five optimi
 # * At their best rate Adam and AdamW lie on top of each other: in {{STEPS}} steps weight decay has little time. It is for long runs. At the highest rate they end at {{final["Adam", 0.016]:.2f}} and {{final["AdamW", 0.016]:.2f}}:
 #   the decay of a step is rate times λ, so it grows with the rate. Whether one run of each proves that is another question.
 # * The right panel matters as much as the left. AdamW at half its middle rate ends at {{final["AdamW", 0.004]:.2f}}, at double the middle rate at {{final["AdamW", 0.016]:.2f}}.
-#   Whoever gives each optimiser a single rate may have measured the rates. Muon is lowest at all three of its rates, so its lead is not an accident.
+#   Whoever gives each optimiser a single rate may have measured the rates. Muon is lowest at all three of its rates, so its lead does not hang on the choice of the rate. Other seeds were not tried.
 #
 # ## 10. Break it
 #

@@ -17,11 +17,11 @@
 # If `a` has `M` rows, `b` has `N` columns and the sum has `K` terms, that is `M N K` multiplications and as many additions: `2 M N K` operations.
 # A speed is a number of operations per second. One **GFLOP/s** is a billion of them.
 #
-# Here is the definition as the package writes it down. It is the first rung of a ladder:
+# Here is the definition as the package writes it down. A ladder begins with it:
 #
 # {{include minigpt.nn.kernels.matmul:naive}}
 #
-# The line `@jit` has it compiled. That will be the second rung: `py_func` is the same function as plain Python runs it.
+# The function as plain Python runs it, `naive.py_func`, is the first rung. The line `@jit` has it compiled, and `naive` itself is the second.
 # To time something we repeat it. `quartiles` does that, and does not count the first calls. We take the first quartile:
 # other programs on the machine can make a run slower, but never faster.
 

@@ -28,7 +28,7 @@ for number in (0, 1, 6, 7):
     print(textwrap.fill(documents[number].strip(), 96) + "\n")
 
 # %% [markdown]
-# The kinds are mixed in fixed shares, because a model learns what it reads, in the amount in which it reads it:
+# The kinds are mixed in fixed shares of the bytes, because a model learns what it reads, in the amount in which it reads it:
 
 # %%
 from minigpt.world.corpus import MIXTURE
@@ -70,7 +70,7 @@ print(f"and {100 * lost:.1f} % of the text is cut off")
 #
 # The cure is simple. Write all documents one after the other into one long stream, with the token `<|endoftext|>` behind each.
 # Then cut the stream into rows of `T + 1` tokens: the first `T` are read, the last `T` are to be guessed. The last token of a row is the first of the next row,
-# so that each token is guessed once and none is lost.
+# so that each token but the first is guessed once. Only what does not fill a row at the very end is dropped.
 
 # %%
 def stream_of(documents):

@@ -291,8 +291,9 @@ settings = {"temperature": [dict(temperature=t) for t in (0.4, 0.6, 0.8, 1.0, 1.
             "min-p": [dict(min_p=m) for m in (0.5, 0.2, 0.1, 0.03)]}
 judged = {name: [judge(write(**each)) for each in row] for name, row in settings.items()}
 for name, row in judged.items():
-    print(f"{name:12s}", "   ".join(f"right {100 * right:3.0f}, different {100 * different:2.0f}"
-                                    for right, different in row[1:4]), "(%)")
+    shown = [(*each.values(), *shares) for each, shares in zip(settings[name], row)][1:4]
+    print(f"{name:12s}", "   ".join(f"{value}: right {100 * right:.0f}, different {100 * other:.0f}"
+                                    for value, right, other in shown), "(%)")
 
 # %% tolerance=0.08
 figure, axes = new_figure(height=4.0)
@@ -396,7 +397,7 @@ with blas_threads(1):
               f"{T / seconds_for(T, True):5.0f} with the cache")
 
 # %% [markdown]
-# Without the cache writing gets slower with every word. With it, the speed hardly changes.
+# Without the cache writing gets slower with every word. With it, the speed falls only a little.
 #
 # ## 8. What the cache costs, and grouped queries
 #

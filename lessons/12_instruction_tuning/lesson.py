@@ -1,6 +1,6 @@
 # title: Instruction tuning
 # question: The base model can go on with any text. How does it learn to answer?
-# needs: lessons 01, 05 and 07 (tokens, attention, the GPT)
+# needs: lessons 01, 02, 05, 07, 08 and 10 (tokens, bits per byte, attention, the GPT, optimisers, pretraining)
 # builds: the chat template, the loss mask, packed rows that equal unpacked ones, a mix of many tasks with replay, and four tunings compared
 # minutes: 75
 # files: text.template train.sft
@@ -291,7 +291,7 @@ print(f"one in each row of {T}: the rows are {100 * sum(lengths) / (len(lengths)
 
 # %% [markdown]
 # So put several into one row. **First fit** is enough: each conversation goes into the first row that has room, or opens a new one.
-# A conversation is never cut. (The package closes a row that has fewer than 16 places left, so that it need not search long. We do the same.)
+# A conversation is never cut. (The package closes a row that has fewer than 16 places left, so that it need not search long, and we do the same. It also keeps at most 64 rows open, which does not matter here.)
 
 # %%
 def first_fit(lengths, room):
@@ -536,12 +536,13 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 # What to read from it:
 #
 # * The base answers {{share["base"]:.0f}} % through the template. It has never seen these tokens. After {{log["steps"]}} steps the same weights, moved a little, answer {{share["answers, replay"]:.0f}} %.
-# * Without replay a byte of old text costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
+# * Without replay a byte of **unread text of the old kind** costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
 # * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. It is {{share["answers, no replay"]:.0f}} % right without replay and {{share["answers, replay"]:.0f}} % with it: too small a difference for these questions to show.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
-#   One would expect that what goes into learning to ask is missing in learning to answer; {{len(questions)}} questions are too few to show it. What can be seen: the old text is forgotten less
+#   One would expect that what goes into learning to ask is missing in learning to answer; {{len(questions)}} questions are too few to show it. What can be seen: that kind of text is forgotten less
 #   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
-# * Compare the intervals before you call something a difference. Where two overlap, another seed may turn the order round.
+# * The columns *95 %* say where the share of all such questions lies, 19 times out of 20 (lesson 14). They say nothing about another seed of the training: one run of each is what was made.
+#   And all had the same questions, for which lesson 14 has a sharper test than to see whether two intervals overlap.
 #
 # ## 10. Break it
 #

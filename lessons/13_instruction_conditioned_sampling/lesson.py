@@ -443,7 +443,7 @@ for label, percent in (("five specialists, each at its own job", alone),
 # A specialist is useless outside its column. Tuning on one job teaches "always do this", because nothing in its data says otherwise.
 # Which job is wanted is always the same there, so the model learns not to look for it. Only the mix makes that part of the instruction worth reading.
 #
-# On the same rows, five specialists together get {{alone:.0f}} % right and the generalist {{together:.0f}} %. The intervals say how sure that is, and the rows that some jobs gain from company and others lose.
+# On the same rows, five specialists together get {{alone:.0f}} % right and the generalist {{together:.0f}} %. The intervals say how sure that is. Compare the table's last line with its diagonal: some jobs seem to gain by company and others to lose, but of so few questions hardly any such difference is certain.
 # What all jobs have in common (the template, when to stop, how to copy a name) the generalist practises five times as long; for what each job has alone it has the rows
 # of the specialist and no more, and four other jobs share its weights.
 # It has a fifth of the weights to store, and nobody must decide which model to call.
@@ -464,12 +464,12 @@ print(f"one place off: log P = {one_place_off(said.prompt, answer).sum():8.2f}")
 # %% [markdown]
 # The wrong sum is finite, negative and looks like a log-probability. It says how likely the model finds it to write every word twice. Nothing but a comparison with another route, as in section 3, finds this bug.
 #
-# Other edits to try, each with the result to expect:
+# Other edits to try, most of them with the result to expect:
 #
 # * Section 1: use `user("what is the capital of japan")`. No capitals, no question mark. See in the table which factor suffers first.
 # * Section 1: leave `+ said.stopped` out of `answer`. The sum is now the one of all answers that **begin** so. It can only grow, but hardly does here: the end was as good as certain.
 #   Then section 3 stops with a ValueError: the sampler counted the end too, and has one number more.
-# * Section 5: draw at temperature 1.5. Both answers come less often than their products say, and the assertion stops: you draw from another distribution than the model's.
+# * Section 5: draw at temperature 1.5. The commonest answer comes less often than its product says, and the assertion stops: you draw from another distribution than the model's.
 # * Section 10: `FULL=1` with `STEPS = 30`. After so few steps, see whether specialists or the generalist come out ahead, and whether the intervals let you say so.
 #
 # ## 12. Exercises

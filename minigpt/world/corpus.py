@@ -11,6 +11,7 @@ from minigpt.world.skills import skill_document
 from minigpt.world.stories import story_document
 from minigpt.world.weather import weather_document
 
+
 def advice_document(world, rng):
     """Pretraining text: how to do something, or what the weather is like, where the world has such reports."""
     return weather_document(world, rng) if world.reports and rng.random() < 0.3 else howto_document(world, rng)
@@ -21,7 +22,7 @@ def knowledge_document(world, rng):
     return notes_document(world, rng) if is_due(world, rng, "train", "notes") else fact_document(world, rng)
 
 
-# kind -> (share of the characters, generator of one document)
+# kind -> (share of the UTF-8 bytes, generator of one document)
 MIXTURE = {
     "stories": (0.38, story_document),
     "parallel": (0.20, parallel_document),
