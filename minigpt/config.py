@@ -29,12 +29,14 @@ def _kind(item):
 
 
 def _check_types(config):
-    """Every field is of the type that it declares; a whole number may stand for a float, and NumPy's numbers for Python's."""
+    """Every field is of the type that it declares; a whole number may stand for a float. NumPy's numbers become Python's."""
     for item in dataclasses.fields(config):
         value, kind = getattr(config, item.name), _kind(item)
         words, welcome = KINDS[kind]
         if not (value is None and item.type == kind | None or isinstance(value, welcome) and isinstance(value, bool) == (kind is bool)):
             raise ValueError(f"{item.name} is {value!r}; it must be {words}")
+        if value is not None and kind in (int, float):
+            object.__setattr__(config, item.name, kind(value))  # NumPy's cannot be saved as JSON, and its float64 widens a float32 update
 
 
 def _check_values(config, names, holds, words):
@@ -91,10 +93,12 @@ class GPTConfig:
 
     @property
     def head_size(self):
+        """Channels per head."""
         return self.n_embd // self.n_head
 
     @property
     def kv_heads(self):
+        """Key/value heads per block: n_kv_head, or as many as query heads."""
         return self.n_head if self.n_kv_head is None else self.n_kv_head
 
     @property
@@ -149,6 +153,7 @@ class TrainConfig:
 
     @property
     def steps(self):
+        """Optimizer steps of the run, at least one."""
         return max(1, self.tokens // self.batch_tokens)
 
 
@@ -183,6 +188,7 @@ ARCHITECTURES = {
 }
 PRETRAIN = TrainConfig()
 SFT = TrainConfig(tokens=3_400_000, lr=2e-3, muon_lr=0.005, eval_every=500)
+ANSWER = SampleConfig(temperature=0.0, max_new_tokens=104)  # how instructions are answered; the longest story has 93 tokens
 
 
 def add_flags(parser, defaults, skip=()):

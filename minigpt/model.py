@@ -1,7 +1,9 @@
 """GPT: the transformer with a file format and a voice. One-liners over the rooms that do the work."""
+import dataclasses
+
 import numpy as np
 
-from minigpt.config import GPTConfig, SampleConfig
+from minigpt.config import ANSWER, GPTConfig, SampleConfig
 from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
@@ -83,7 +85,7 @@ class InstructGPT:
 
     def generations(self, conversations, on_text=None, stop_texts=(), **settings):
         """Like `answers`, with ids (those of a stop text too) and log-probabilities -> list of Generation"""
-        config = SampleConfig(**{"temperature": 0.0, **settings})
+        config = dataclasses.replace(ANSWER, **settings)
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
         stream = TextStream(self.tokenizer, on_text, stop_texts) if on_text else None
         rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends_with(self.tokenizer, stop_texts, skip_special_tokens=True))

@@ -38,7 +38,7 @@ def test_standard_input_that_holds_no_instruction_is_refused(data, words, monkey
     (["chat", "--temperature", "-1"], "temperature is -1.0"), (["eval", "--seed", "-1"], "--seed is -1"),
     (["world", "sample", "--seed", "-1"], "--seed is -1"), (["eval", "--handwritten", "-n", "3"], "-n"),
     (["eval", "--model", "micro", "--against", "micro"], "compared with itself")])
-def test_flags_that_mean_nothing_are_refused(argv, words, capsys):
+def test_values_that_mean_nothing_are_refused(argv, words, capsys):
     assert words in refused(capsys, *argv)
 
 

@@ -1,6 +1,7 @@
 """Settings: every field has a flag and survives a checkpoint; what makes no sense is refused by name."""
 import argparse
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -47,10 +48,13 @@ def test_values_of_another_type_are_refused_by_name(kind, field, value, words):
 
 
 def test_numpys_numbers_and_whole_numbers_for_floats_are_welcome():
-    assert GPTConfig(n_embd=np.int64(64), dropout=0).n_embd == 64 and TrainConfig(lr=np.float32(0.5), weight_decay=0).lr == 0.5
+    """They become Python's, which a checkpoint can hold."""
+    shape, settings = GPTConfig(n_embd=np.int64(64), dropout=0), TrainConfig(lr=np.float64(0.5), tokens=np.int32(8), weight_decay=0)
+    assert json.loads(json.dumps(dataclasses.asdict(shape)))["n_embd"] == 64
+    assert json.dumps([settings.lr, settings.tokens, settings.weight_decay]) == "[0.5, 8, 0.0]" and type(settings.lr) is float
 
 
-@pytest.mark.parametrize("dtype", ["float16", "int8", "complex64"])
+@pytest.mark.parametrize("dtype", ["float16", "int8", "complex64", "bfloat16", None])
 def test_a_model_computes_in_single_or_double_precision(dtype):
     with pytest.raises(ValueError, match=f"dtype is {dtype}; a model computes in float32 or float64"):
         Transformer(PRESETS["nano"], dtype=dtype)

@@ -11,7 +11,7 @@ from test_files import posix
 
 from minigpt.__main__ import main
 from minigpt.config import GPTConfig, SampleConfig
-from minigpt.model import GPT
+from minigpt.model import GPT, InstructGPT
 from minigpt.nn import losses
 from minigpt.nn.gradcheck import perturb
 from minigpt.sample.explain import continuation_logprobs
@@ -79,6 +79,14 @@ def test_instructions_that_are_empty_or_too_long_are_refused(kit, capsys):
     refused(capsys, [*answer, " \n\t"], "the instruction is empty")
     refused(capsys, [*answer, "very " * 60], "the context is 32", "shorten it")
     refused(capsys, [*answer, "hi", "--max-new-tokens", "0", "--explain"], "no token to explain")
+
+
+def test_an_answer_that_the_context_cuts_off_says_so(kit, capsys, monkeypatch):
+    """Unless its length was asked for."""
+    monkeypatch.setattr(InstructGPT, "__init__", lambda self, model, tok: vars(self).update(model=model, tokenizer=tok, stop=set()))
+    answer = ["answer", "hi", "--model", f"{kit}/tuned", "--backend", "numpy"]
+    assert main(answer) == 0 and "cut off after" in capsys.readouterr().err
+    assert main([*answer, "--max-new-tokens", "3"]) == 0 and capsys.readouterr().err == ""
 
 
 def test_a_model_without_our_chat_tokens_continues_texts_and_refuses_instructions(kit, tmp_path, capsys):

@@ -402,6 +402,9 @@ def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tm
     assert "holds a tokenizer" in capsys.readouterr().err
     for _ in range(2):
         assert main(["import", str(tmp_path / "without"), "--out", str(tmp_path / "new")]) == 0
+    (tmp_path / "with" / "tokenizer.json").write_text("{}")
+    assert main(["import", str(tmp_path / "with"), "--out", str(tmp_path / "bare")]) == 1
+    assert main(["import", str(tmp_path / "with"), "--no-tokenizer", "--out", str(tmp_path / "bare")]) == 0
 
 
 def test_find_folder(tmp_path, monkeypatch):

@@ -51,6 +51,15 @@ def test_a_terminal_has_one_line_that_leaves_no_rest_of_a_longer_one(tick):
     assert last.endswith("\n") and stream.getvalue().count("\n") == 1
 
 
+def test_work_goes_on_when_nobody_reads(tick):
+    """`minigpt pretrain | head` takes three lines and leaves."""
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    Progress("training", 2, stream=Closed()).update(2)
+
+
 def test_clock_and_table():
     assert [clock(s) for s in (0, 59.4, 59.6, 61, 3600, 36061)] == ["0:00", "0:59", "1:00", "1:01", "1:00:00", "10:01:01"]
     assert table([["a", 1], ["bbb", 22]], ["name", "n"], right=(1,)) == "name   n\n----  --\na      1\nbbb   22"

@@ -19,7 +19,7 @@ from minigpt.train import checkpoint, optim, trainer
 @pytest.mark.parametrize("stage", ["pretrain", pytest.param("sft", marks=pytest.mark.slow)])
 def test_changed_settings_are_refused_by_name(stage, kit, capsys):
     changes = [("--tokens", 2 * BATCH * STEPS, "tokens 1536, now it is 3072"), ("--lr", 0.1, "lr"), ("--seed", 5, "seed 0, now it is 5"),
-               ("--optimizer", "adamw", "optimizer"), ("--batch-tokens", 64, "batch_tokens 128"), ("--shards", 5, "now it is 5")]
+               ("--optimizer", "adamw", "optimizer"), ("--batch-tokens", 64, "batch_tokens 128"), ("--shards", 5, "now it is 5"), ("--backend", "fast", 'backend "numpy"')]
     if stage == "pretrain":
         changes += [("--n-head", 1, "n_head 2"), ("--n-layer", 3, "n_layer"), ("--n-embd", 64, "n_embd 32"), ("--block-size", 16, "block_size"),
                     ("--mlp", "swiglu", "mlp"), ("--arch", "llama", "norm"), ("--no-tie", "--no-tie", "tie true")]

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from runs import SMALL, command, digest, refused, straight
+from runs import SMALL, STAGES, command, digest, refused, straight
 
 from minigpt.__main__ import main
 from minigpt.commands import stages
@@ -48,6 +48,24 @@ def test_a_text_is_cut_into_training_and_validation(tmp_path, tok):
     assert text[len(text) * 9 // 10 :].startswith(tok.decode(validation.tokens[0].tolist()))
     with pytest.raises(ValueError, match="17"):
         pretrain.text_rows(_write(tmp_path, "short"), tok, 16)
+
+
+def test_documents_of_a_text_do_not_see_each_other(tmp_path, tok):
+    """As TinyStories parts them: the mark becomes its token, and is never spelt."""
+    path, end = _write(tmp_path, "Mary reads a book.\n<|endoftext|>\nWho reads?<|endoftext|>\n" * 30), tok.special_tokens["<|endoftext|>"]
+    rows, _ = pretrain.text_rows(path, tok, 16)
+    assert "<|endoftext|>" not in tok.decode([i for i in rows.tokens.ravel().tolist() if i != end])
+    ends = np.argwhere(rows.tokens[:, :-2] == end)  # whoever stands behind one sees nothing before it
+    assert len(ends) > 5 and all(rows.starts[r, t + 1] == t + 1 for r, t in ends)
+
+
+def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
+    """Not by another training, by a tokenizer, or by its own copy of half the precision."""
+    shutil.copytree(kit / "base", tmp_path / "theirs", ignore=shutil.ignore_patterns(checkpoint.FILE))
+    for stage in STAGES:
+        refused(capsys, command(kit, stage, tmp_path / "theirs"), "was not trained there and would be overwritten")
+    refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--out", f"{tmp_path}/theirs"], "holds a model whose tokenizer would be replaced")
+    refused(capsys, ["export", f"{tmp_path}/theirs", "--out", f"{tmp_path}/theirs", "--dtype", "float16"], "the model's own folder")
 
 
 def _write(folder, text):
@@ -97,6 +115,7 @@ def test_the_base_models_own_folder_is_not_overwritten(kit, tmp_path, capsys):
 def test_flags_that_a_ready_tokenizer_would_ignore_are_refused(kit, capsys):
     refused(capsys, ["tokenizer", "--model", f"{kit}/tok", "--vocab-size", "300", "--show", "x"], "--model takes a tokenizer as it is")
     refused(capsys, ["tokenizer", "--split", "gpt2", "--show", "x"], "--split is gpt2")
+    refused(capsys, command(kit, "pretrain", "x", "--vocab-size", 300), "--tokenizer has its own number of tokens")
     refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--vocab-size", "0", "--show", "x"], "vocab_size 0 is below 256")
 
 
@@ -105,6 +124,11 @@ def test_a_tuning_run_keeps_the_settings_that_it_ran_with(kit, tmp_path):
     """With rows of 32 tokens a batch of 100 is one of 96."""
     assert main(command(kit, "sft", tmp_path / "run", "--batch-tokens", "100", "--tokens", "960")) == 0
     assert json.loads((tmp_path / "run" / "train.json").read_text("utf-8"))["train"]["batch_tokens"] == 96
+
+
+def test_a_tokenizer_without_the_templates_tokens_is_refused():
+    with pytest.raises(ValueError, match="no special token"):
+        sft.tuning_rows([CHAT], Tokenizer.train(["Mary reads."], 256), 32)
 
 
 def test_tuning_rows_count_the_answers(tok):
@@ -152,20 +176,22 @@ def test_a_bad_line_is_named(line, words, tmp_path):
 def test_the_model_that_did_best_on_dev_is_kept(tmp_path):
     """Of equals the later one: it has learned more."""
     model = Transformer(SMALL, backend="numpy")
-    on_eval = stages._keep_best(lambda step, model: {"dev": {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.125}[step]}, tmp_path)
+    on_eval = stages._keep_best(lambda step, model: {"dev": {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.125}[step]}, tmp_path, "20 of chat")
     for step in (1, 2, 3, 4):
         model.params.flat[:] = step
         assert on_eval(step, model)["dev"] in (0.25, 0.5, 0.125)
     metadata = safetensors.read_metadata(tmp_path / stages.BEST)
     assert metadata["step"] == "3" and metadata["dev"] == "0.5"
     assert (safetensors.load_file(tmp_path / stages.BEST)["weights"] == 3).all()
+    stages._keep_best(lambda step, model: {"dev": 0.125}, tmp_path, "200 of chat")(5, model)
+    assert safetensors.read_metadata(tmp_path / stages.BEST)["step"] == "5", "a lucky score of fewer questions must not keep its place"
     for step in (None, 3, 0):  # of the checkpoint; that of step 0 binds nobody
         if step is not None:
             state = optim.new_state(model.params)
             state.step = step
             checkpoint.save(tmp_path, model, state, SFT, {})
         safetensors.save_file({"weights": model.params.flat}, tmp_path / stages.BEST, metadata)
-        stages._keep_best(None, tmp_path)
+        stages._keep_best(None, tmp_path, "20 of chat")
         assert (tmp_path / stages.BEST).exists() == (step == 3), "where the run begins anew, so does the choice"
 
 

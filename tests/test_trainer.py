@@ -235,6 +235,23 @@ def test_the_log_holds_what_was_measured(tmp_path):
     assert json.loads((tmp_path / trainer.LOG).read_text().splitlines()[4]) == log[4]
 
 
+def test_a_run_goes_on_with_its_own_shards(tmp_path, monkeypatch):
+    """However many cores are free today: unless somebody asks for a number, it stays what it was."""
+    free, models = dataclasses.replace(CONFIG, shards=0, eval_every=3), (new_model(), new_model())
+    monkeypatch.setattr(trainer, "cores", lambda: 2)
+    with pytest.raises(Interrupted):
+        train(new_model(), free, run_of("sft", tmp_path, on_eval=interrupt_at(3)))
+    monkeypatch.setattr(trainer, "cores", lambda: 4)
+    train(models[0], free, run_of("sft", tmp_path))
+    train(models[1], dataclasses.replace(CONFIG, shards=2), run_of("sft"))
+    assert checkpoint.saved_shards(tmp_path) == 2 and (models[0].params.flat == models[1].params.flat).all()
+
+
+def test_the_numbers_of_an_evaluation_may_be_numpys(tmp_path):
+    log = train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=lambda step, model: {"held_out": np.float32(0.5), "asked": np.int64(3)}))
+    assert trainer.read_log(tmp_path) == log
+
+
 def test_other_settings_cannot_resume(tmp_path):
     train(new_model(), CONFIG, run_of("sft", tmp_path))
     train(new_model(), dataclasses.replace(CONFIG, workers=1, save_every=7), run_of("sft", tmp_path))  # these may change

@@ -12,12 +12,13 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
 def add_import_arguments(parser):
     """Flags of `import`."""
     parser.add_argument("model", metavar="FOLDER", help="a model folder in GPT-2's, GPT-NeoX's or Llama's shape, with its tokenizer if it has one")
+    parser.add_argument("--no-tokenizer", action="store_true", help="leave its tokenizer out, such as one that is not byte-level BPE")
     _add_output(parser)
 
 
 def run_import(arguments):
     """Read a folder, prove that our model can hold it, write it back as ours."""
-    _convert(arguments, portable=False)
+    _convert(arguments, portable=False, with_tokenizer=not arguments.no_tokenizer)
 
 
 def add_export_arguments(parser):
@@ -40,10 +41,12 @@ def _has_tokenizer(folder):
     return any((folder / name).exists() for name in TOKENIZER_FILES)
 
 
-def _convert(arguments, portable):
+def _convert(arguments, portable, with_tokenizer=True):
     folder = find_folder(arguments.model)
+    if Path(arguments.out).exists() and folder.samefile(arguments.out):
+        raise ValueError(f"--out is {arguments.out}, the model's own folder, which would be overwritten; choose another")
     model = GPT.from_pretrained(folder, backend="numpy")
-    tok = Tokenizer.load(folder) if _has_tokenizer(folder) else None
+    tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
     if tok is None and _has_tokenizer(Path(arguments.out)):
         raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
     huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)

@@ -59,7 +59,9 @@ def run_tokenizer(arguments):
     if not arguments.out and arguments.show is None:
         raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
     if arguments.out:
-        make_folder(arguments.out)  # refused now if it cannot be written
+        folder = make_folder(arguments.out)  # refused now if it cannot be written
+        if (folder / "config.json").exists():
+            raise ValueError(f"--out is {arguments.out}, which holds a model whose tokenizer would be replaced; choose another")
     if arguments.model and (arguments.text, arguments.vocab_size, arguments.split) != (None, None, None):
         raise ValueError("--model takes a tokenizer as it is; leave --text, --vocab-size and --split out")
     vocab_size, split = VOCAB_SIZE if arguments.vocab_size is None else arguments.vocab_size, arguments.split or "han"
@@ -90,16 +92,18 @@ def add_pretrain_arguments(parser):
     parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
     _add_backend(parser)
     add_flags(parser.add_argument_group("shape (instead of the preset's; shown: GPTConfig's own defaults)"), GPTConfig(), skip=SHAPE)
-    parser.add_argument("--vocab-size", type=int, default=VOCAB_SIZE, help=f"tokens of a tokenizer trained here (default {VOCAB_SIZE}; GPT-3: 50257)")
+    parser.add_argument("--vocab-size", type=int, help=f"tokens of a tokenizer trained here (default {VOCAB_SIZE}; GPT-3: 50257)")
     add_flags(parser.add_argument_group("training"), PRETRAIN, skip=("replay",))
 
 
 def run_pretrain(arguments):
     """Train a base model and save it with its tokenizer."""
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
-    shape = dataclasses.replace(from_flags(shape, arguments), vocab_size=arguments.vocab_size)
+    if arguments.tokenizer and arguments.vocab_size is not None:
+        raise ValueError("--tokenizer has its own number of tokens; leave --vocab-size out")
+    shape = from_flags(dataclasses.replace(shape, vocab_size=VOCAB_SIZE), arguments)
     config = from_flags(PRETRAIN, arguments)
-    folder = make_folder(arguments.out)
+    folder = _run_folder(arguments.out)
     world = None if arguments.text else load_world()
     compiled = compile_ahead(shape) if world and arguments.backend == "fast" else lambda: None
     if arguments.tokenizer:
@@ -145,7 +149,7 @@ def run_sft(arguments):
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
-    folder = make_folder(arguments.out)
+    folder = _run_folder(arguments.out)
     if folder.samefile(base) and not checkpoint.exists(folder):  # of a run that is resumed, or refused below
         raise ValueError(f"--out is {arguments.out}, the base model's own folder, which would be overwritten; choose another")
     model = GPT.from_pretrained(base, backend=arguments.backend)
@@ -153,6 +157,14 @@ def run_sft(arguments):
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)
+
+
+def _run_folder(path):
+    """The folder of a run, made or found; refused where it holds a model of other origin, which the run would overwrite."""
+    folder = make_folder(path)
+    if (folder / "model.safetensors").exists() and not checkpoint.exists(folder):
+        raise ValueError(f"--out is {path}, which holds a model that was not trained there and would be overwritten; choose another")
+    return folder
 
 
 def _world(arguments):
@@ -171,7 +183,7 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     if replayed >= T:
         sft.replay_rows(config, T)  # refused before the examples are drawn, which takes minutes
     if dev:
-        on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder))
+        on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder), f"{dev} of {' '.join(world.families)}")
     if conversations is None:
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
@@ -190,15 +202,19 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     return log
 
 
-def _keep_best(scores, folder):
-    """-> on_eval(step, model) that also keeps the weights with the highest "dev" in folder/BEST"""
+def _keep_best(scores, folder, asked):
+    """-> on_eval(step, model) that also keeps the weights with the highest "dev" in folder/BEST
+
+    asked: what the scores are of; those of other questions are not compared with them.
+    """
     if checkpoint.saved_step(folder) == 0:
         (folder / BEST).unlink(missing_ok=True)  # of a run that somebody began anew
 
     def on_eval(step, model):
         entry = scores(step, model)
-        if not (folder / BEST).exists() or entry["dev"] >= float(safetensors.read_metadata(folder / BEST)["dev"]):
-            safetensors.save_file({"weights": model.params.flat}, folder / BEST, {"step": str(step), "dev": repr(entry["dev"])})
+        best = safetensors.read_metadata(folder / BEST) if (folder / BEST).exists() else {}
+        if best.get("asked") != asked or entry["dev"] >= float(best["dev"]):
+            safetensors.save_file({"weights": model.params.flat}, folder / BEST, {"step": str(step), "dev": repr(entry["dev"]), "asked": asked})
         return entry
 
     return on_eval
@@ -209,6 +225,7 @@ def finish(model, tok, log, config, folder):
     from minigpt.show.plot import training_curves  # matplotlib takes half a second
 
     model.save_pretrained(folder, tok)
+    config = dataclasses.replace(config, shards=checkpoint.saved_shards(Path(folder)) or config.shards)  # with others the sums would round differently
     write_json(Path(folder) / "train.json", {"model": dataclasses.asdict(model.config), "train": dataclasses.asdict(config)})
     training_curves(log, Path(folder) / "curves.png")
     validation = [entry["validation_loss"] for entry in log if "validation_loss" in entry]

@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 
-from minigpt.config import SampleConfig, add_flags, from_flags
+from minigpt.config import ANSWER, SampleConfig, add_flags, from_flags
 from minigpt.evaluate import report, tasks
 from minigpt.evaluate.metrics import bits_per_byte, paired
 from minigpt.files import find_folder
@@ -19,7 +19,6 @@ from minigpt.train.pretrain import VALIDATION_SEED
 from minigpt.world import load_world, pretraining_documents
 from minigpt.world.handwritten import handwritten
 
-ANSWER = SampleConfig(temperature=0.0)
 PROMPTS = 200  # of each family, where `eval` is not told how many
 
 
@@ -60,6 +59,8 @@ def run_answer(arguments):
             raise ValueError(f"--wrong: {error}") from None
     generation = assistant.generations([messages], lambda piece: print(piece, end="", flush=True), arguments.stop, **settings)[0]
     print()
+    if generation.finish == "length" and arguments.max_new_tokens is None:
+        print(f"cut off after {len(generation.ids)} tokens; --max-new-tokens allows more, as far as the context of {assistant.model.config.block_size} has room", file=sys.stderr)
     if arguments.explain:
         print("\n" + explain(assistant, generation, {"no instruction": [], f"a wrong one ({arguments.wrong})": wrong}))
 

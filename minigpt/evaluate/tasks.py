@@ -1,5 +1,5 @@
 """How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
-from minigpt.config import SampleConfig
+from minigpt.config import ANSWER
 from minigpt.evaluate import report
 from minigpt.evaluate.metrics import wilson
 from minigpt.nn.threads import worker_pool
@@ -10,7 +10,7 @@ from minigpt.world import FAMILIES, examples, verify
 
 BATCH = 64
 STYLES = ("chat", "plain", "few-shot", "natural")
-LONGEST = 104  # tokens of an answer; the longest story has 93
+LONGEST = ANSWER.max_new_tokens
 
 
 def evaluation_examples(world, split, n, seed=0):
@@ -33,7 +33,7 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
 
     def work(chunk):
         if style == "chat":
-            texts = assistant.answers([questions[i].messages for i in chunk], max_new_tokens=LONGEST)
+            texts = assistant.answers([questions[i].messages for i in chunk])
         else:
             solved = [(shots or {}).get((questions[i].family, questions[i].kind), ()) if style == "few-shot" else () for i in chunk]
             texts = _continuations(assistant, [_as_text(assistant, questions[i], examples, style == "natural")
@@ -113,8 +113,7 @@ def _as_text(assistant, question, solved, natural=False):
 
 def _continuations(assistant, prompts):
     """What a model that continues text makes of each prompt (ids), up to the end of the line -> list of texts"""
-    settings = SampleConfig(max_new_tokens=LONGEST, temperature=0.0)
-    rows = generate(assistant.model, prompts, settings, assistant.stop, ends=ends_with(assistant.tokenizer, ("\n",)))
+    rows = generate(assistant.model, prompts, ANSWER, assistant.stop, ends=ends_with(assistant.tokenizer, ("\n",)))
     return [cut_before(assistant.tokenizer.decode(row.ids, skip_special_tokens=True), ("\n",)).strip() for row in rows]
 
 

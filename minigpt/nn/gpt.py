@@ -47,7 +47,7 @@ class Transformer:
     """
 
     def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
-        if str(np.dtype(dtype)) not in ("float32", "float64"):
+        if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}; a model computes in float32 or float64")
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
         self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.large else "numba")
@@ -62,6 +62,7 @@ class Transformer:
 
     @property
     def dtype(self):
+        """Type of the parameters: float32, or float64 for gradient checks."""
         return self.params.dtype
 
     @property
@@ -79,6 +80,7 @@ class Transformer:
         return other
 
     def num_parameters(self):
+        """How many numbers are trained; a tied output layer is counted once."""
         return self.params.count()
 
     def flops_per_token(self, T=None):

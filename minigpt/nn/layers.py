@@ -32,6 +32,7 @@ class Context:
 
 
 class Layer(NamedTuple):
+    """A kind of layer: which parameters it has, its forward and its backward."""
     spec: Callable
     forward: Callable
     backward: Callable
@@ -64,15 +65,18 @@ def linear_backward(g, name, dy, cache, ctx):
 
 
 def layernorm_spec(name, config):
+    """Gains of 1, and biases of 0 where the model has biases."""
     gain = Spec(f"{name}.weight", (config.n_embd,), mean=1.0)
     return [gain, Spec(f"{name}.bias", (config.n_embd,))] if config.bias else [gain]
 
 
 def layernorm_forward(p, name, x, ctx):
+    """x (..., C) -> y (..., C) (Ba et al. 2016, eq. 4)"""
     return ctx.ops.layernorm_forward(x, p[f"{name}.weight"], p.get(f"{name}.bias"), ctx.config.norm_eps)
 
 
 def layernorm_backward(p, g, name, dy, cache, ctx):
+    """dy (..., C) -> dx (..., C)"""
     dx, dgain, dbias = ctx.ops.layernorm_backward(dy, cache)
     g[f"{name}.weight"] += dgain
     if dbias is not None:
@@ -81,14 +85,17 @@ def layernorm_backward(p, g, name, dy, cache, ctx):
 
 
 def rmsnorm_spec(name, config):
+    """Gains of 1."""
     return [Spec(f"{name}.weight", (config.n_embd,), mean=1.0)]
 
 
 def rmsnorm_forward(p, name, x, ctx):
+    """x (..., C) -> y (..., C) (Zhang and Sennrich 2019, eq. 4)"""
     return ctx.ops.rmsnorm_forward(x, p[f"{name}.weight"], ctx.config.norm_eps)
 
 
 def rmsnorm_backward(p, g, name, dy, cache, ctx):
+    """dy (..., C) -> dx (..., C)"""
     dx, dgain = ctx.ops.rmsnorm_backward(dy, cache)
     g[f"{name}.weight"] += dgain
     return dx
@@ -109,11 +116,13 @@ def residual_std(config):
 
 
 def gelu_mlp_spec(name, config):
+    """Two linear layers: from C channels to F, and back."""
     C, F = config.n_embd, config.inner
     return linear_spec(f"{name}.c_fc", C, F, config) + linear_spec(f"{name}.c_proj", F, C, config, residual_std(config))
 
 
 def gelu_mlp_forward(p, name, x, ctx):
+    """x (..., C) -> y (..., C)"""
     h, fc = linear_forward(p, f"{name}.c_fc", x, ctx)  # (..., F)
     h, act = getattr(ctx.ops, f"{ctx.config.mlp}_forward")(h)
     y, proj = linear_forward(p, f"{name}.c_proj", h, ctx)  # (..., C)
@@ -121,6 +130,7 @@ def gelu_mlp_forward(p, name, x, ctx):
 
 
 def gelu_mlp_backward(p, g, name, dy, cache, ctx):
+    """dy (..., C) -> dx (..., C)"""
     fc, act, proj = cache
     dh = linear_backward(g, f"{name}.c_proj", dy, proj, ctx)  # (..., F)
     dh = getattr(ctx.ops, f"{ctx.config.mlp}_backward")(dh, act)
@@ -128,12 +138,14 @@ def gelu_mlp_backward(p, g, name, dy, cache, ctx):
 
 
 def swiglu_mlp_spec(name, config):
+    """Three linear layers: a gate and a value of F channels each, and back to C."""
     C, F = config.n_embd, config.inner
     gate, up = linear_spec(f"{name}.c_gate", C, F, config), linear_spec(f"{name}.c_fc", C, F, config)
     return gate + up + linear_spec(f"{name}.c_proj", F, C, config, residual_std(config))
 
 
 def swiglu_mlp_forward(p, name, x, ctx):
+    """x (..., C) -> y (..., C) (Shazeer 2020, eq. 6)"""
     gate, gate_cache = linear_forward(p, f"{name}.c_gate", x, ctx)  # (..., F)
     up, up_cache = linear_forward(p, f"{name}.c_fc", x, ctx)  # (..., F)
     h, act = ctx.ops.swiglu_forward(gate, up)
@@ -142,6 +154,7 @@ def swiglu_mlp_forward(p, name, x, ctx):
 
 
 def swiglu_mlp_backward(p, g, name, dy, cache, ctx):
+    """dy (..., C) -> dx (..., C)"""
     gate_cache, up_cache, act, proj = cache
     dh = linear_backward(g, f"{name}.c_proj", dy, proj, ctx)  # (..., F)
     dgate, dup = ctx.ops.swiglu_backward(dh, act)
@@ -174,6 +187,7 @@ class Position(NamedTuple):
 
 
 def learned_spec(config):
+    """A row of C numbers for each of block_size positions."""
     return [Spec("wpe.weight", (config.block_size, config.n_embd), std=0.02, decay=True)]
 
 
@@ -290,6 +304,7 @@ def spread(dx, kept, shape):
 
 
 def block_spec(name, config):
+    """Two norms, an attention and a feed-forward layer."""
     norm, mlp = NORMS[config.norm], MLPS[config.mlp]
     return (norm.spec(f"{name}.ln_1", config) + attention_spec(f"{name}.attn", config)
             + norm.spec(f"{name}.ln_2", config) + mlp.spec(f"{name}.mlp", config))

@@ -1,4 +1,5 @@
 """One line that tells how far a long loop is, how fast it goes and how long it will take."""
+import contextlib
 import os
 import sys
 import time
@@ -26,6 +27,10 @@ class Progress:
         self._write(line, last=done >= self.total)
 
     def _write(self, line, last):
+        with contextlib.suppress(BrokenPipeError):  # who read along has gone; the work goes on
+            self._show(line, last)
+
+    def _show(self, line, last):
         if self.live:
             padded = line.ljust(self.width)  # wipe what a longer line left behind
             self.width = len(line)

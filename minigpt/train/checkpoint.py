@@ -17,7 +17,7 @@ def save(folder, model, state, config, about):
     """
     arrays = {f"{kind}/{name}": view for kind, params in _parts(model, state).items() for name, view in params.items()}
     metadata = {"step": str(state.step), "model": json.dumps(dataclasses.asdict(model.config)),
-                "train": json.dumps(dataclasses.asdict(config)), "about": json.dumps(about)}
+                "train": json.dumps(dataclasses.asdict(config)), "about": json.dumps(_belongs_to(model, about))}
     safetensors.save_file(arrays, folder / FILE, metadata)
 
 
@@ -35,7 +35,7 @@ def load(folder, model, state, config, about):
         return
     _same(path, json.loads(metadata["model"]), dataclasses.asdict(model.config))
     _same(path, json.loads(metadata["train"]), dataclasses.asdict(config), free={"workers", "eval_every", "save_every"})
-    _same(path, json.loads(metadata["about"]), about)
+    _same(path, json.loads(metadata["about"]), _belongs_to(model, about))
     for kind, params in _parts(model, state).items():
         for name in params:
             params[name] = arrays[f"{kind}/{name}"]
@@ -43,12 +43,20 @@ def load(folder, model, state, config, about):
 
 
 def exists(folder):
+    """Whether the folder (a Path) holds a checkpoint."""
     return (folder / FILE).exists()
 
 
 def saved_step(folder):
     """Step of the folder's checkpoint; 0 where there is none."""
     return int(safetensors.read_metadata(folder / FILE).get("step", 0)) if exists(folder) else 0
+
+
+def saved_shards(folder):
+    """Shards of the run whose checkpoint binds the folder; 0 where none does. folder: Path, or None."""
+    if folder is None or saved_step(folder) == 0:
+        return 0
+    return json.loads(safetensors.read_metadata(folder / FILE).get("train", "{}")).get("shards", 0)
 
 
 def fingerprint(*arrays):
@@ -63,6 +71,10 @@ def fingerprint(*arrays):
 
 def _parts(model, state):
     return {"params": model.params, "mean": state.mean, "variance": state.variance}
+
+
+def _belongs_to(model, about):
+    return {**about, "backend": model.backend}  # sums of the other backend round differently
 
 
 def _same(path, saved, now, free=frozenset()):

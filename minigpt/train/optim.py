@@ -18,6 +18,7 @@ class OptimizerState:
 
 
 def new_state(params):
+    """The state before the first update: all moments 0. params: Params."""
     return OptimizerState(params.zeros(), params.zeros())
 
 
@@ -53,7 +54,7 @@ def is_matrix(spec):
 
 
 def update(params, grads, state, config, run=None, ops=ops):
-    """One optimizer step in place, with the schedule of `config` (a TrainConfig) at state.step.
+    """One optimizer step in place, with the schedule of `config` (a TrainConfig) at state.step. Returns AdamW's learning rate.
 
     run(function, items): how to map over tensors (a worker pool's map; default: one after another). ops: the backend's.
     """

@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 
 from minigpt.files import read_bytes
+from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, document_stream, rows_from_stream, whole_rows
 from minigpt.train.trainer import Run, evaluate_loss, train
@@ -10,6 +11,7 @@ from minigpt.world import pretraining_documents
 
 VALIDATION_SEED = 1_000_003  # documents drawn from another seed than any training run uses
 VALIDATION_ROWS = 64
+END = SPECIAL_TOKENS[0]  # between the documents of a text file
 
 
 def world_rows(world, tok, tokens, T, seed):
@@ -19,13 +21,20 @@ def world_rows(world, tok, tokens, T, seed):
 
 
 def text_rows(path, tok, T):
-    """A UTF-8 text file, its first 90 % to train on and the rest to validate -> Rows, Rows"""
+    """A UTF-8 text file, its first 90 % to train on and the rest to validate -> Rows, Rows
+
+    Where documents are parted by <|endoftext|>, none sees another.
+    """
     text = read_text(path)
     cut = len(text) * 9 // 10
     try:
-        return _rows([text[:cut]], tok, T), _rows([text[cut:]], tok, T)
+        return _rows(_documents(text[:cut]), tok, T), _rows(_documents(text[cut:]), tok, T)
     except ValueError as error:
         raise ValueError(f"{path}, of which the last tenth is for validation: {error}") from None
+
+
+def _documents(text):
+    return [part for part in text.split(END) if part.strip()] or [text]
 
 
 def _rows(documents, tok, T, tokens=math.inf):

@@ -67,6 +67,7 @@ def check_length(messages, tok, T):
 
 def tuning_rows(conversations, tok, T):
     """Conversations -> Rows of whole examples side by side, the mask on the assistant's words. Too long ones are refused by number."""
+    render([], tok)  # refuses a tokenizer without the special tokens of the template
     return pack((render(messages, tok) for messages in conversations), T, tok.special_tokens["<|endoftext|>"])
 
 

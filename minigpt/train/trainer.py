@@ -44,9 +44,10 @@ def train(model, config, run):
     """Train `model` in place for config.steps steps, or for what is left of them. Returns the log, a list of dicts.
 
     The result does not depend on the number of workers: shards are fixed, and their gradients are added in order.
+    Raises Interrupted after a signal, FloatingPointError where a number is not finite; what was saved stays.
     """
     state = optim.new_state(model.params)
-    shards = config.shards or default_shards(model)
+    shards = config.shards or checkpoint.saved_shards(run.folder) or default_shards(model)
     config = replace(config, shards=shards)  # saved with the checkpoint: resumed with another number, sums would round differently
     buffers = [model.grads] + [model.params.zeros() for _ in range(shards - 1)]
     with sole_writer(run.folder), worker_pool(config.workers, shards) as run_all, _signals() as received:
@@ -65,7 +66,7 @@ def train(model, config, run):
             entry = {"step": state.step, "tokens": state.step * config.batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm}
             last = state.step == config.steps
             if run.on_eval and (last or state.step % config.eval_every == 0):
-                entry.update(run.on_eval(state.step, model))
+                entry.update({name: float(value) for name, value in run.on_eval(state.step, model).items()})
                 _finite(state.step, model, entry)
                 _compare(entry, run.expected)
             log.append(entry)
@@ -131,9 +132,10 @@ def shard_gradient(model, batch, denominator, grads, rng=None):
     return loss
 
 
-def evaluate_loss(model, rows, most=64, batch=8):
-    """Mean loss in nats per token over the first `most` rows of a data set (Rows)."""
+def evaluate_loss(model, rows, most=64, batch=None):
+    """Mean loss in nats per token over the first `most` rows of a data set (Rows), `batch` at a time (None: some 2048 tokens)."""
     nll, tokens = 0.0, 0.0
+    batch = batch or max(1, min(8, 2048 // (rows.tokens.shape[1] - 1)))  # the logits of one long row may take 200 MB
     for start in range(0, min(most, len(rows)), batch):
         part = rows.batch(np.arange(start, min(start + batch, most, len(rows))))
         logits, _ = model.forward(part.ids, part.starts)
@@ -173,6 +175,7 @@ def _save(run, model, state, config, log):
     lines = "".join(json.dumps(entry) + "\n" for entry in log)
     atomic_write(run.folder / LOG, lines.encode("utf-8"))
     checkpoint.save(run.folder, model, state, config, run.about or {})
+
 
 
 def _compare(entry, expected):
