@@ -15,10 +15,12 @@ from minigpt import files
 from minigpt.__main__ import main
 from minigpt.config import PRESETS, GPTConfig
 from minigpt.interop import families, huggingface, safetensors
-from minigpt.model import GPT
+from minigpt.model import GPT, InstructGPT
+from minigpt.nn.gradcheck import perturb
 from minigpt.nn.gpt import Transformer
 from minigpt.text import template
 from minigpt.text.tokenizer import Tokenizer
+from minigpt.train.trainer import read_log
 
 ROPE = {"rope_type": "default", "rope_theta": 100.0}
 CONFIGS = {
@@ -405,6 +407,29 @@ def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tm
     (tmp_path / "with" / "tokenizer.json").write_text("{}")
     assert main(["import", str(tmp_path / "with"), "--out", str(tmp_path / "bare")]) == 1
     assert main(["import", str(tmp_path / "with"), "--no-tokenizer", "--out", str(tmp_path / "bare")]) == 0
+
+
+@pytest.mark.parametrize("tie, padded", [(True, 0), (False, 7)])
+def test_a_model_from_elsewhere_can_be_taught_to_chat(tie, padded, tmp_path, capsys):
+    """What it computed for its own tokens stays; the new tokens' rows are the mean of the others, and tuning can begin."""
+    tok = Tokenizer.train(["a story of a cat and a cap"], 262, ["<|endoftext|>"])
+    model = perturb(GPT(GPTConfig(tok.vocab_size + padded, 32, 1, 1, 8, tie=tie), backend="numpy"), np.random.default_rng(0))
+    model.stop = {tok.special_tokens["<|endoftext|>"]}
+    model.save_pretrained(tmp_path / "theirs", tok)
+    assert main(["import", str(tmp_path / "theirs"), "--chat", "--out", str(tmp_path / "ours")]) == 0
+    ours, kept = InstructGPT.from_pretrained(tmp_path / "ours", backend="numpy"), tok.vocab_size
+    assert ours.tokenizer.vocab_size == kept + 4 and set(template.SPECIAL_TOKENS) <= set(ours.tokenizer.special_tokens)
+    ids = np.array([tok.encode("a cat and a story")])
+    logits = ours.model.forward(ids)[0][0]
+    np.testing.assert_allclose(logits[:, :kept], model.forward(ids)[0][0][:, :kept], rtol=1e-6)
+    np.testing.assert_allclose(logits[:, kept : kept + 4], logits[:, :kept].mean(axis=1, keepdims=True).repeat(4, 1), atol=1e-5)
+    (tmp_path / "my.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "a cat"}, {"role": "assistant", "content": "a cap"}]}) + "\n", "utf-8")
+    assert main(["sft", "--model", str(tmp_path / "ours"), "--instructions", str(tmp_path / "my.jsonl"), "--held-out", str(tmp_path / "my.jsonl"), "--replay", "0",
+                 "--backend", "numpy", "--tokens", "640", "--batch-tokens", "32", "--eval-every", "5", "--out", str(tmp_path / "tuned")]) == 0
+    losses = [entry["validation_loss"] for entry in read_log(tmp_path / "tuned") if "validation_loss" in entry]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    assert main(["import", str(tmp_path / "ours"), "--chat", "--out", str(tmp_path / "again")]) == 0, "they are there already"
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (tmp_path / "ours" / "model.safetensors").read_bytes()
 
 
 def test_find_folder(tmp_path, monkeypatch):

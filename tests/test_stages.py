@@ -15,7 +15,7 @@ from minigpt.model import GPT
 from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
-from minigpt.train import checkpoint, optim, pretrain, sft
+from minigpt.train import checkpoint, optim, pretrain, sft, trainer
 from minigpt.world import FAMILIES
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
@@ -57,6 +57,19 @@ def test_documents_of_a_text_do_not_see_each_other(tmp_path, tok):
     assert "<|endoftext|>" not in tok.decode([i for i in rows.tokens.ravel().tolist() if i != end])
     ends = np.argwhere(rows.tokens[:, :-2] == end)  # whoever stands behind one sees nothing before it
     assert len(ends) > 5 and all(rows.starts[r, t + 1] == t + 1 for r, t in ends)
+
+
+def test_pretraining_goes_on_from_a_model(kit, tmp_path, capsys):
+    """With its shape and tokenizer, which nothing else may choose, and a run of it is resumed from that model only."""
+    base, out = straight(kit, "pretrain"), tmp_path / "further"
+    more = ["pretrain", "--text", f"{kit}/text.txt", "--backend", "numpy", "--tokens", "512", "--batch-tokens", "128", "--eval-every", "4", "--lr", "0.0005"]
+    assert main([*more, "--model", str(base), "--out", str(out)]) == 0
+    before, after = trainer.read_log(base), trainer.read_log(out)
+    assert after[0]["loss"] < before[0]["loss"] and GPT.from_pretrained(out).config == GPT.from_pretrained(base).config
+    assert (out / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+    refused(capsys, [*more, "--model", str(straight(kit, "sft")), "--out", str(out)], "base")
+    for flags in (["--preset", "nano"], ["--n-layer", "5"], ["--tokenizer", f"{kit}/tok"], ["--vocab-size", "400"]):
+        refused(capsys, [*more, "--model", str(base), "--out", str(tmp_path / "x"), *flags], "--model has its own shape and tokenizer")
 
 
 def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
@@ -115,6 +128,7 @@ def test_the_base_models_own_folder_is_not_overwritten(kit, tmp_path, capsys):
 def test_flags_that_a_ready_tokenizer_would_ignore_are_refused(kit, capsys):
     refused(capsys, ["tokenizer", "--model", f"{kit}/tok", "--vocab-size", "300", "--show", "x"], "--model takes a tokenizer as it is")
     refused(capsys, ["tokenizer", "--split", "gpt2", "--show", "x"], "--split is gpt2")
+    refused(capsys, ["sft", "--model", f"{kit}/base", "--held-out", f"{kit}/chat.jsonl"], "--held-out goes with --instructions")
     refused(capsys, command(kit, "pretrain", "x", "--vocab-size", 300), "--tokenizer has its own number of tokens")
     refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--vocab-size", "0", "--show", "x"], "vocab_size 0 is below 256")
 

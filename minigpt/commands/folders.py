@@ -1,9 +1,11 @@
 """Commands that move models between libraries: import and export."""
+import dataclasses
 from pathlib import Path
 
 from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.model import GPT
+from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
@@ -12,13 +14,16 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
 def add_import_arguments(parser):
     """Flags of `import`."""
     parser.add_argument("model", metavar="FOLDER", help="a model folder in GPT-2's, GPT-NeoX's or Llama's shape, with its tokenizer if it has one")
+    parser.add_argument("--chat", action="store_true", help="add the chat template's special tokens where they are missing, so that the model can be tuned on instructions")
     parser.add_argument("--no-tokenizer", action="store_true", help="leave its tokenizer out, such as one that is not byte-level BPE")
     _add_output(parser)
 
 
 def run_import(arguments):
     """Read a folder, prove that our model can hold it, write it back as ours."""
-    _convert(arguments, portable=False, with_tokenizer=not arguments.no_tokenizer)
+    if arguments.chat and arguments.no_tokenizer:
+        raise ValueError("--chat adds tokens to the tokenizer that --no-tokenizer leaves out; leave one of them out")
+    _convert(arguments, portable=False, with_tokenizer=not arguments.no_tokenizer, chat=arguments.chat)
 
 
 def add_export_arguments(parser):
@@ -41,7 +46,26 @@ def _has_tokenizer(folder):
     return any((folder / name).exists() for name in TOKENIZER_FILES)
 
 
-def _convert(arguments, portable, with_tokenizer=True):
+def with_chat_tokens(model, tok):
+    """Add the chat template's special tokens that are missing -> GPT, Tokenizer
+
+    Their rows of the embedding and of the output layer are the mean of the others: no token is nearer to what the model knows.
+    """
+    missing = [text for text in SPECIAL_TOKENS if text not in tok.special_tokens]
+    if not missing:
+        return model, tok
+    old, new = tok.vocab_size, tok.vocab_size + len(missing)
+    specials = {**tok.special_tokens, **{text: old + i for i, text in enumerate(missing)}}
+    larger = GPT(dataclasses.replace(model.config, vocab_size=max(model.config.vocab_size, new)), backend=model.backend)
+    larger.stop = model.stop
+    for name, values in model.params.items():
+        larger.params[name][: len(values)] = values
+        if name in ("wte.weight", "lm_head.weight"):
+            larger.params[name][old:new] = values[:old].mean(axis=0)  # (C,)
+    return larger, Tokenizer([*tok.vocabulary, *(text.encode("utf-8") for text in missing)], tok.merges, specials, tok.split)
+
+
+def _convert(arguments, portable, with_tokenizer=True, chat=False):
     folder = find_folder(arguments.model)
     if Path(arguments.out).exists() and folder.samefile(arguments.out):
         raise ValueError(f"--out is {arguments.out}, the model's own folder, which would be overwritten; choose another")
@@ -49,5 +73,9 @@ def _convert(arguments, portable, with_tokenizer=True):
     tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
     if tok is None and _has_tokenizer(Path(arguments.out)):
         raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
+    if chat:
+        if tok is None:
+            raise ValueError(f"{folder} has no tokenizer to which --chat could add tokens; leave --chat out")
+        model, tok = with_chat_tokens(model, tok)
     huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)
     print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

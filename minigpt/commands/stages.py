@@ -19,6 +19,7 @@ from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_ma
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, pretrain, sft
 from minigpt.train.batches import whole_rows
+from minigpt.train.trainer import evaluate_loss
 from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 VOCAB_SIZE = 2048
@@ -87,9 +88,10 @@ def add_pretrain_arguments(parser):
     """Flags of `pretrain`: where, on what, the shape, the training settings."""
     parser.add_argument("--out", metavar="FOLDER", default="runs/pretrain", help="folder of the run (default runs/pretrain); an unfinished run there is resumed")
     parser.add_argument("--text", metavar="FILE", help="train on this UTF-8 text instead of the world")
+    parser.add_argument("--model", metavar="FOLDER", help="go on from this model, with its shape and its tokenizer, instead of from random weights")
     parser.add_argument("--tokenizer", metavar="FOLDER", help="use this tokenizer instead of training one on the same text")
-    parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the model (default micro)")
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="default", help="family of the architecture (default: GPT-2's body with rotary positions)")
+    parser.add_argument("--preset", choices=PRESETS, help="size of the model (default micro)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, help="family of the architecture (default: GPT-2's body with rotary positions)")
     _add_backend(parser)
     add_flags(parser.add_argument_group("shape (instead of the preset's; shown: GPTConfig's own defaults)"), GPTConfig(), skip=SHAPE)
     parser.add_argument("--vocab-size", type=int, help=f"tokens of a tokenizer trained here (default {VOCAB_SIZE}; GPT-3: 50257)")
@@ -98,27 +100,38 @@ def add_pretrain_arguments(parser):
 
 def run_pretrain(arguments):
     """Train a base model and save it with its tokenizer."""
-    shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
-    if arguments.tokenizer and arguments.vocab_size is not None:
-        raise ValueError("--tokenizer has its own number of tokens; leave --vocab-size out")
-    shape = from_flags(dataclasses.replace(shape, vocab_size=VOCAB_SIZE), arguments)
-    config = from_flags(PRETRAIN, arguments)
+    base, config = arguments.model and find_folder(arguments.model), from_flags(PRETRAIN, arguments)
+    shape = _shape(arguments, base)
     folder = _run_folder(arguments.out)
     world = None if arguments.text else load_world()
     compiled = compile_ahead(shape) if world and arguments.backend == "fast" else lambda: None
-    if arguments.tokenizer:
-        tok = Tokenizer.from_pretrained(arguments.tokenizer)
+    if base or arguments.tokenizer:
+        tok = Tokenizer.from_pretrained(base or arguments.tokenizer)
     elif arguments.text:
         tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
     else:
         tok = world_tokenizer(world, shape.vocab_size, config.seed)
-    shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
+    shape = shape if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
-    model, config = GPT(shape, config.seed, backend=arguments.backend), whole_rows(config, shape.block_size)
+    model = GPT.from_pretrained(base, backend=arguments.backend) if base else GPT(shape, config.seed, backend=arguments.backend)
+    config = whole_rows(config, shape.block_size)
     print(f"{model.num_parameters():,} parameters, {config.steps} steps of {config.batch_tokens} tokens")
     compiled()
-    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder), config, folder)
+    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder, goes_on=bool(base)), config, folder)
+
+
+def _shape(arguments, base):
+    """The shape of the model to train: that of the base, or what preset, family and flags say; then the tokenizer decides vocab_size."""
+    if base:
+        shape = GPTConfig.from_pretrained(base)
+        if arguments.tokenizer or arguments.preset or arguments.arch or from_flags(shape, arguments) != shape:
+            raise ValueError("--model has its own shape and tokenizer; leave --tokenizer, --preset, --arch and the flags of the shape out")
+        return shape
+    if arguments.tokenizer and arguments.vocab_size is not None:
+        raise ValueError("--tokenizer has its own number of tokens; leave --vocab-size out")
+    shape = dataclasses.replace(PRESETS[arguments.preset or "micro"], **ARCHITECTURES[arguments.arch or "default"], vocab_size=VOCAB_SIZE)
+    return from_flags(shape, arguments)
 
 
 def add_sft_arguments(parser):
@@ -126,6 +139,7 @@ def add_sft_arguments(parser):
     parser.add_argument("--model", metavar="FOLDER", default="runs/pretrain", help="the base model (default runs/pretrain)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
     parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
+    parser.add_argument("--held-out", metavar="FILE", help="JSONL that is not learned: its loss is measured every --eval-every steps; only with --instructions")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, metavar="NAME", help=f"only these task families of the world: {', '.join(FAMILIES)} (default all)")
     parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
     parser.add_argument("--dev", type=int, metavar="N", default=20, help="ask N dev prompts per family every --eval-every steps and keep the model that does best (default 20; 0: keep the last); only for the world's instructions")
@@ -142,21 +156,21 @@ def run_sft(arguments):
             raise ValueError(f"{name} is {value}; it must be 0 or more")
     if arguments.instructions and arguments.families:
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
-    T, tok, conversations = GPTConfig.from_pretrained(base).block_size, Tokenizer.load(base), None
-    if arguments.instructions:
-        conversations = sft.read_conversations(arguments.instructions, lambda messages: sft.check_length(messages, tok, T))
+    if arguments.held_out and not arguments.instructions:
+        raise ValueError("--held-out goes with --instructions; of the world's, --dev asks questions that are not learned")
+    T, tok = GPTConfig.from_pretrained(base).block_size, Tokenizer.load(base)
+    conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
+                               for path in (arguments.instructions, arguments.held_out))
     if arguments.show:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
     folder = _run_folder(arguments.out)
-    if folder.samefile(base) and not checkpoint.exists(folder):  # of a run that is resumed, or refused below
-        raise ValueError(f"--out is {arguments.out}, the base model's own folder, which would be overwritten; choose another")
     model = GPT.from_pretrained(base, backend=arguments.backend)
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev), config, folder)
+    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev, held_out=held_out), config, folder)
 
 
 def _run_folder(path):
@@ -173,17 +187,23 @@ def _world(arguments):
     return dataclasses.replace(world, families=tuple(name for name in world.families if name in (arguments.families or world.families)))
 
 
-def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0, expected=None):
+def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0, expected=None, held_out=None):
     """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log
 
     dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
-    expected: see train.trainer.Run.
+    held_out: conversations whose loss is measured as often. expected: see train.trainer.Run.
     """
     T, on_eval, replayed = model.config.block_size, None, config.tokens * config.replay
     if replayed >= T:
         sft.replay_rows(config, T)  # refused before the examples are drawn, which takes minutes
     if dev:
         on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder), f"{dev} of {' '.join(world.families)}")
+    if held_out:
+        kept = sft.tuning_rows(held_out, tok, T)
+
+        def on_eval(step, model):
+            return {"validation_loss": evaluate_loss(model, kept, len(kept))}
+
     if conversations is None:
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included

@@ -51,12 +51,16 @@ def read_text(path):
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
 
 
-def pretrain(model, rows, validation, config, folder=None, expected=None):
-    """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept; expected: see Run."""
+def pretrain(model, rows, validation, config, folder=None, expected=None, goes_on=False):
+    """Train model on rows (Rows), log the loss on `validation` -> log. config: TrainConfig; folder: where the run is kept; expected: see Run.
+
+    goes_on: the model has been trained before, so a run that is resumed must begin with the same one.
+    """
     T = rows.tokens.shape[1] - 1
     config = whole_rows(config, T)
     per_step = config.batch_tokens // T
     about = {"stage": "pretrain", "data": checkpoint.fingerprint(rows.tokens, rows.starts, validation.tokens)}
+    about |= {"base": checkpoint.fingerprint(model.params.flat)} if goes_on else {}
 
     def on_eval(step, model):
         return {"validation_loss": evaluate_loss(model, validation, VALIDATION_ROWS)}
