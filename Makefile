@@ -15,6 +15,8 @@ full: $(STAMP)
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('minigpt needs Python 3.11 or newer; if you have one, name it: make PYTHON=python3.12')"
+	@test -f $(STAMP) || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $(STAMP)
@@ -37,5 +39,6 @@ bench: $(STAMP)
 gradcheck: $(STAMP)
 	$(BIN)/python -m minigpt gradcheck
 
+# what `make` and `make full` made; runs of your own stay
 clean:
-	rm -rf runs
+	rm -rf runs/main runs/full

@@ -78,9 +78,10 @@ def make_folder(path):
         raise _explain(error, "write to the folder", path) from error
     with sole_writer(path):                            # what another run is writing just now is not left over
         for left_over in path.glob("*".join(TEMPORARY)):
-            with contextlib.suppress(OSError), open(left_over, "rb") as file:
-                _lock(file)
-                left_over.unlink()
+            with contextlib.suppress(OSError):
+                with open(left_over, "r+b") as file:   # network file systems lock only what is open for writing
+                    _lock(file)
+                left_over.unlink()                     # Windows removes no open file
     return path
 
 

@@ -394,6 +394,17 @@ def test_a_missing_function_and_a_crash_are_answers_too(folder):
     assert missing.status == "not attempted" and "has no double" in missing.report and "TypeError" in crash.report
 
 
+def test_answers_may_be_a_whole_program(folder):
+    """Dataclasses with postponed annotations look for their module by its name."""
+    path = answers(folder, "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass Pair:\n    a: int\n\ndef add(a, b): return a + b\n")
+    assert grade(folder, path, seed=1)[1].status == "passed"
+
+
+def test_the_search_for_a_small_input_ends(folder, monkeypatch):
+    monkeypatch.setattr("minigpt.course.grade.SEARCH", 0.0)
+    assert "a = " in grade(folder, answers(folder, "def add(a, b): return a + b if a + b < 20 else 0"), seed=1)[1].report
+
+
 @pytest.mark.parametrize("text, words", [("def add(a:", "line 1: SyntaxError"), ("\nimport nothere", "line 2: ModuleNotFoundError"), ("x = 1\n1 / 0", "line 2: ZeroDivisionError")])
 def test_answers_that_do_not_run_are_refused_in_one_line(text, words, folder):
     path = answers(folder, text)
@@ -484,6 +495,9 @@ def test_commands_weave_check_hint_and_grade(folder, monkeypatch, capsys):
     shutil.copy(folder / "exercises.py", folder / "solutions.py")
     assert run(folder, monkeypatch, "lesson", "weave", "--all") == 0
     assert run(folder, monkeypatch, "lesson", "check", "77") == 0
+    assert run(folder, monkeypatch, "lesson", "list") == 0 and "77. " in capsys.readouterr().out
+    (folder / "figures" / ".DS_Store").write_bytes(b"left by a look into the folder")
+    assert run(folder, monkeypatch, "lesson", "check", "--all") == 0
     change(folder / "README.md", "42", "43")
     assert run(folder, monkeypatch, "lesson", "check", "--all") == 1
     with pytest.raises(ValueError, match="give one lesson's number, or --all"):

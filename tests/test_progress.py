@@ -51,6 +51,18 @@ def test_a_terminal_has_one_line_that_leaves_no_rest_of_a_longer_one(tick):
     assert last.endswith("\n") and stream.getvalue().count("\n") == 1
 
 
+def test_a_line_longer_than_the_terminal_is_cut(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    stream = Terminal()
+    Progress("a label as long as a path of a folder", 2, stream=stream).update(1)
+    assert len(stream.getvalue().strip("\r\n")) == 29
+
+
+def test_work_goes_on_where_there_is_no_standard_output(monkeypatch):
+    monkeypatch.setattr(progress.sys, "stdout", None)
+    Progress("training", 2).update(2)
+
+
 def test_work_goes_on_when_nobody_reads(tick):
     """`minigpt pretrain | head` takes three lines and leaves."""
     class Closed(io.StringIO):

@@ -122,6 +122,7 @@ def set_in(*path):
 
 @pytest.mark.parametrize("edit, message", [
     (set_in("normalizer", {"type": "NFC"}), "normalizer"),
+    (set_in("post_processor", {"type": "TemplateProcessing", "single": []}), "post_processor"),
     (set_in("model", "type", "WordPiece"), "WordPiece"),
     (set_in("model", "ignore_merges", True), "ignore_merges"),
     (set_in("model", "byte_fallback", True), "byte_fallback"),

@@ -43,8 +43,10 @@ def run_bench(arguments):
         raise ValueError(f"--pairs is {arguments.pairs}; it must be at least 1")
     if unknown := set(arguments.shapes) - set(steps.SHAPES):
         raise ValueError(f"--shapes holds {sorted(unknown)[0]!r}; choose from {''.join(steps.SHAPES)}")
+    if arguments.text and (arguments.readme is not None or arguments.only != SECTIONS):
+        raise ValueError("--text is a measurement of its own; leave --readme and --only out")
     found = {"machine": measure.machine()}
-    marks = {} if arguments.readme is None or arguments.text else {name: f"bench {name} {arguments.readme}".strip() for name in arguments.only if name in IN_README}
+    marks = {} if arguments.readme is None else {name: f"bench {name} {arguments.readme}".strip() for name in arguments.only if name in IN_README}
     for mark in marks.values():
         read_section(mark)  # refused now, not after minutes of measuring
     _keep(found, arguments)

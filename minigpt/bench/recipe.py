@@ -34,6 +34,7 @@ def run(path, seed=0, **changes):
     changes: fields of TrainConfig to replace; "position" of GPTConfig.
     """
     train_ids, validation, V = characters(path)
+    rows, _ = rows_from_stream(validation, T), rows_from_stream(train_ids, T)  # too short a text is refused now, not after the training
     _, L, H, C, _, _ = CHARACTERS
     position = changes.pop("position", "learned")
     config = dataclasses.replace(CONFIG, seed=seed, **changes)
@@ -48,5 +49,4 @@ def run(path, seed=0, **changes):
     start = time.perf_counter()
     train(model, config, Run("training", batch))
     seconds = time.perf_counter() - start
-    rows = rows_from_stream(validation, T)
     return {"seconds": seconds, "loss": evaluate_loss(model, rows, len(rows), 64)}

@@ -130,6 +130,7 @@ def add_eval_arguments(parser):
     parser.add_argument("-n", type=int, help=f"prompts per family (default {PROMPTS})")
     parser.add_argument("--report", action="store_true", help="-n prompts per kind, one row per axis of generalisation, beside what is asked of the shipped model")
     parser.add_argument("--readme", action="store_true", help="with --report: write the table into README.md")
+    parser.add_argument("--show", type=int, metavar="N", default=0, help="also print N wrong answers of the model, each with its prompt and the reference")
     parser.add_argument("--by", metavar="FACET", help="also split the rows by a facet of the prompts: phrasing, name, fact, ...")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -149,6 +150,8 @@ def run_eval(arguments):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
     if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.n or arguments.split):
         raise ValueError("--handwritten shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --split and -n out")
+    if arguments.show < 0 or arguments.show and (arguments.handwritten or arguments.json):
+        raise ValueError(f"--show is {arguments.show}; it must be 0 or more, and without --handwritten, which shows every answer, and --json")
     if arguments.report and arguments.by:
         raise ValueError("--report has rows of its own; leave --by out")
     world, columns, outcomes = load_world(), {}, {}
@@ -168,11 +171,13 @@ def run_eval(arguments):
             columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
         for name in filter(None, (arguments.against, arguments.model)):
             assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
-            outcomes[name] = tasks.score(questions, tasks.answer_all(assistant, questions, label=f"evaluating {name}"))
+            answers = tasks.answer_all(assistant, questions, label=f"evaluating {name}")
+            outcomes[name] = tasks.score(questions, answers)
             columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
     if arguments.json:
         print(json.dumps(columns, indent=2))
         return
+    _show_wrong(questions, answers, outcomes[arguments.model], arguments.show)
     print(report.report(questions, outcomes) if arguments.report else tasks.comparison(columns))
     if arguments.report:
         documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
@@ -186,6 +191,19 @@ def run_eval(arguments):
     for name in list(outcomes)[:-1]:
         first, second, p = paired(outcomes[name], outcomes[arguments.model])
         print(f"\nonly {name} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
+
+
+def _show_wrong(questions, answers, outcomes, count):
+    """Print the first wrong answers of every kind, `count` in all."""
+    wrong, turn = {}, {}
+    for question, answer, right in zip(questions, answers, outcomes):
+        if not right:
+            kind = question.family, question.kind
+            turn[kind] = turn.get(kind, 0) + 1
+            wrong[turn[kind], kind] = question, answer
+    for question, answer in [wrong[place] for place in sorted(wrong)][:count]:
+        asked = " | ".join(" ".join(message["content"].split()) for message in question.messages)
+        print(f"{question.family} / {question.kind}: {asked}\n  answer:    {answer}\n  reference: {question.answer}\n")
 
 
 def _answer_handwritten(assistant, world):

@@ -2,6 +2,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import sys
 
 from minigpt.course.exercises import choose_exercises
@@ -46,11 +47,11 @@ def _some(folder, answers, seed, exercises, limit):
 
 def _receive(ours, limit):
     """-> the next message of the child, or None; and what went wrong, or "" """
-    if not ours.poll(limit):
-        return None, f"did not end within {limit:g} seconds"
     try:
+        if not ours.poll(limit):
+            return None, f"did not end within {limit:g} seconds"
         return json.loads(ours.recv_bytes()), ""
-    except EOFError:
+    except (EOFError, BrokenPipeError):  # Windows' poll raises the second
         return None, "ended the program"
 
 
@@ -59,6 +60,7 @@ def _work(folder, answers, seed, exercises, theirs):
     def send(message):
         theirs.send_bytes(json.dumps(message).encode("utf-8"))
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     sys.stdout.flush()
     os.dup2(2, 1)  # what is printed, by whatever means, is no part of the points
     try:

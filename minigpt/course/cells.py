@@ -35,10 +35,12 @@ class Lesson:
 
     @property
     def folder(self):
+        """Where lesson.py lies, with the page, figures and exercises."""
         return self.path.parent
 
     @property
     def title(self):
+        """Number and title, as on the page."""
         return f"{self.number}. {self.header['title']}"
 
 

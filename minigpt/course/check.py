@@ -72,7 +72,7 @@ def _compare_figures(folder, copy, done):
     from minigpt.show.plot import read_hash  # matplotlib takes a moment to import and not every command draws
     stable = {match["path"] for item in done if not item.cell.volatile for match in IMAGE.finditer(item.output)}
     every = {match["path"] for item in done for match in IMAGE.finditer(item.output)}
-    there = {f"figures/{path.name}" for path in (folder / "figures").glob("*")}
+    there = {f"figures/{path.name}" for path in (folder / "figures").glob("*.svg")}
     complaints = [f"{folder / name}: the lesson draws it, but it is missing" for name in sorted(every - there)]
     complaints += [f"{folder / name}: no cell draws it" for name in sorted(there - every)]
     complaints += [f"{folder / name}: a fresh run plots other data" for name in sorted(stable & there)

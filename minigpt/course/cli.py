@@ -9,14 +9,16 @@ from minigpt.course.check import check
 from minigpt.course.exercises import LEVELS, find_exercise
 from minigpt.course.grade import as_json, as_table
 from minigpt.course.notebook import write_notebook
-from minigpt.course.plans import write_plans
+from minigpt.course.plans import PLANS, plan_table, write_plans
 from minigpt.course.walk import walk
 from minigpt.course.weave import lesson_map, weave, write_map
+from minigpt.show.progress import table
 
 
 def add_lesson_arguments(parser):
     """Arguments of `python -m minigpt lesson`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="which lessons there are")
     add = actions.add_parser("walk", help="read and run a lesson in the terminal, cell by cell")
     add.add_argument("lesson", help="its number, such as 05")
     add.add_argument("--from", dest="first", type=int, default=1, metavar="CELL", help="first cell to show; earlier ones run silently")
@@ -37,6 +39,10 @@ def add_lesson_arguments(parser):
 def run_lesson(args):
     """Does what the arguments say. -> exit code"""
     folder = lessons_folder()
+    if args.action == "list":
+        lessons = [read_lesson(path / "lesson.py") for path in find_folders(folder).values()]
+        print(table([(lesson.title, lesson.header["question"], lesson.header["minutes"]) for lesson in lessons], ("lesson", "question", "minutes"), right={2}))
+        return 0
     if args.action == "hint":
         return _hint(args, folder)
     if args.action in ("weave", "check"):
@@ -49,7 +55,7 @@ def run_lesson(args):
     if args.action == "notebook":
         print(write_notebook(lesson))
     else:
-        walk(lesson, args.first, args.last, wait=input if sys.stdin.isatty() else None)
+        walk(lesson, args.first, args.last, wait=input if sys.stdin and sys.stdin.isatty() else None)
     return 0
 
 
@@ -69,11 +75,19 @@ def _check(lessons, folder):
         found = check(lesson)
         print(f"{lesson.title}: {'stale' if found else 'fresh'}", flush=True)
         complaints += found
-    page = folder and folder / "README.md"
-    if page and (not page.exists() or page.read_text(encoding="utf-8") != lesson_map(folder)):
-        complaints.append(f"{page} is stale: python -m minigpt lesson weave --all")
+    if folder:
+        complaints += _stale_overviews(folder)
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
+
+
+def _stale_overviews(folder):
+    """The map of all lessons and the teacher's plans, which are made from all of them -> complaints"""
+    page, teaching = folder / "README.md", folder / "guides" / "teaching.md"
+    stale = [] if page.exists() and page.read_text(encoding="utf-8") == lesson_map(folder) else [page]
+    plans = teaching.read_text(encoding="utf-8") if teaching.exists() else None
+    stale += [teaching] if plans and not all(plan_table(weeks, folder) in plans for weeks in PLANS.values()) else []
+    return [f"{path} is stale: python -m minigpt lesson weave --all" for path in stale]
 
 
 def _hint(args, folder):

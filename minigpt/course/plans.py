@@ -8,6 +8,7 @@ from minigpt.show.readme import markdown_table, update_section
 
 
 class Week(NamedTuple):
+    """One week of a course."""
     lessons: tuple  # numbers; those that do not exist are left out
     in_class: str
     homework: str = ""  # besides the exercises

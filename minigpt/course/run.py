@@ -22,13 +22,12 @@ class Done:
     output: str = ""  # of a code cell: what it printed, figures as Markdown images
 
 
-def run_cells(lesson, folder=None):
+def run_cells(lesson):
     """Yields a Done for each cell, in order.
 
-    folder: where the lesson shall believe it lies, so that a check can run a copy elsewhere; None: where it is.
     A cell that fails raises its own error with a note of the cell. A code cell that shows nothing: ValueError.
     """
-    path = Path(folder or lesson.folder).resolve() / "lesson.py"
+    path = lesson.folder.resolve() / "lesson.py"
     namespace = {"__name__": "__main__", "__file__": str(path)}
     for cell in lesson.cells:
         try:

@@ -23,13 +23,10 @@ class Block:
     volatile: bool = False
 
 
-def weave(lesson, folder=None):
-    """Runs the lesson and writes README.md and figures/ into `folder` (default: where the lesson is).
-
-    -> the page's blocks, the finished cells
-    """
-    folder = Path(folder or lesson.folder)
-    done = list(run_cells(lesson, folder))
+def weave(lesson):
+    """Runs the lesson and writes README.md and figures/ beside it. -> the page's blocks, the finished cells"""
+    folder = lesson.folder
+    done = list(run_cells(lesson))
     blocks = [Block(_heading(lesson))]
     for item in done:
         blocks += _blocks(item)
@@ -37,7 +34,7 @@ def weave(lesson, folder=None):
     page = "\n\n".join(block.text for block in blocks) + "\n"
     atomic_write(folder / "README.md", (page + _checksum(page) + "\n").encode("utf-8"))
     drawn = {match["path"] for item in done for match in IMAGE.finditer(item.output)}
-    for path in (folder / "figures").glob("*"):
+    for path in (folder / "figures").glob("*.svg"):
         if f"figures/{path.name}" not in drawn:  # the lesson no longer draws it
             path.unlink()
     return blocks, done

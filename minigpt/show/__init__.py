@@ -1,0 +1,1 @@
+"""What a person sees: progress lines, tables, figures, the tables of the README."""

@@ -1,6 +1,8 @@
 """One line that tells how far a long loop is, how fast it goes and how long it will take."""
 import contextlib
+import io
 import os
+import shutil
 import sys
 import time
 import unicodedata
@@ -11,7 +13,7 @@ class Progress:
 
     def __init__(self, label, total, done=0, unit="tokens", every=10.0, stream=None):
         self.label, self.total, self.unit, self.every = label, total, unit, every
-        self.stream = stream or sys.stdout
+        self.stream = stream or sys.stdout or io.StringIO()  # a program without a terminal may have no standard output
         self.began, self.first, self.last_shown, self.width = time.perf_counter(), done, 0.0, 0
         self.live = self.stream.isatty()
 
@@ -32,6 +34,7 @@ class Progress:
 
     def _show(self, line, last):
         if self.live:
+            line = line[: shutil.get_terminal_size().columns - 1]  # a line that is broken cannot be rewritten
             padded = line.ljust(self.width)  # wipe what a longer line left behind
             self.width = len(line)
             self.stream.write("\r" + padded + ("\n" if last else ""))

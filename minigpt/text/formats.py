@@ -88,6 +88,8 @@ def parse_tokenizer_json(data, path):
         raise ValueError(f"{path}: this is no tokenizer: it has no model with merges")
     refuse(path, "model type", model.get("type", "BPE"), "BPE")
     refuse(path, "normalizer", data.get("normalizer"), None)
+    post = data.get("post_processor")
+    refuse(path, "post_processor", post.get("type") if isinstance(post, dict) and post.get("type") != "ByteLevel" else None, None)  # ByteLevel's changes no ids
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
         refuse(path, option, model.get(option) or None, None)
     added = data.get("added_tokens") or []

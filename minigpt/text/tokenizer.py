@@ -133,7 +133,7 @@ class Tokenizer:
         """A flat sequence of ids -> text; bytes that are not UTF-8 become U+FFFD."""
         if skip_special_tokens:
             special = list(self.special_tokens.values())
-            ids = np.asarray(ids)
+            ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
             ids = ids[~np.isin(ids, special)] if ids.ndim == 1 else ids  # refused below
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 

@@ -12,7 +12,10 @@ SAMPLES = {"documents": 150, "per_kind": 15, "seed": 0}     # what stands in dat
 
 
 def record(example):
-    """An example as a line of JSONL: the conversation with its answer as "messages", and all that a verifier needs. -> dict"""
+    """An example as a line of JSONL: the conversation with its answer as "messages", and what a verifier needs. -> dict
+
+    Only the words that a text may have are left out: they are the same for all, write.vocabulary(world).
+    """
     return {"family": example.family, "kind": example.kind,
             "messages": [*example.messages, {"role": "assistant", "content": example.answer}], "accept": list(example.accept),
             "wants": example.wants, "facets": example.facets}

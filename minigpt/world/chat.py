@@ -83,7 +83,7 @@ def make_memory(world, rng, split, kind):
 
 
 def make_manners(world, rng, split, kind):
-    """A greeting, thanks, a question about the assistant itself; half of the time in the middle of a conversation. -> Example"""
+    """A greeting, thanks, a question about the assistant itself; three times in ten in the middle of a conversation. -> Example"""
     language = draw_language(world, rng, split)
     seen = seen_by(split)
     held_out = split if split != "train" and rng.random() < 0.5 else seen

@@ -31,7 +31,7 @@ def whole_text(example):
     return f"{prompt_text(example)}\n{example.answer}"
 
 
-def overlap(world, split, kind, family, trained, n=8, count=100):
+def overlap(world, family, split, kind, trained, n=8, count=100):
     """The share of the evaluated n-grams of a kind that stand somewhere in `trained` (a set of n-grams). -> float"""
     shares = []
     for example in examples(world, family, split, count, seed=0, kind=kind):
@@ -69,7 +69,7 @@ def print_stats(world):
     size = sum(len(document.encode()) for document in documents)
     different, total = distinct_ngrams(documents)
     print(f"\n10000 documents: {size:,} bytes, {sum(len(tokens(document)) for document in documents):,} words and characters, "
-          f"{different:,} different 4-grams of {total:,}; shares by bytes: "
+          f"{different:,} different 4-grams of {total:,}; wanted shares of the bytes: "
           + ", ".join(f"{kind} {100 * share:.0f} %" for kind, (share, _) in MIXTURE.items()))
     print("\nwordings of instructions (train / extra: shown in training only / dev / test)")
     for table, counts in phrasing_counts(world).items():
@@ -78,5 +78,5 @@ def print_stats(world):
     print("\nshare of the 8-grams of evaluated prompts and answers that stand in the training text, %")
     for name, family in FAMILIES.items():
         for kind in family.kinds:
-            print(f"  {name:10} {kind:14} dev {100 * overlap(world, 'dev', kind, name, trained):5.1f}  test "
-                  f"{100 * overlap(world, 'test', kind, name, trained):5.1f}")
+            print(f"  {name:10} {kind:14} dev {100 * overlap(world, name, 'dev', kind, trained):5.1f}  test "
+                  f"{100 * overlap(world, name, 'test', kind, trained):5.1f}")

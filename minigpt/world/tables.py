@@ -35,7 +35,7 @@ class World:
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     practice: dict = field(default_factory=PRACTICE.copy)     # SHARES of training
-    cache: dict = field(default_factory=dict, compare=False)   # (tag, noun) -> words that go with it
+    cache: dict = field(default_factory=dict, compare=False)   # what was looked up once: words that go with a noun, rows of phrasings, ...
 
 
 def read_word(row, table):
