@@ -1,0 +1,1 @@
+"""The network: operations with their gradients, their compiled twins, layers, the model, losses."""
