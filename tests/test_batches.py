@@ -84,10 +84,13 @@ def test_shards_are_the_batch_in_order():
 def test_joining_fills_in_what_one_side_lacks():
     plain = batches.rows_from_stream(np.arange(11, dtype=np.int32), 5).batch(np.arange(2))
     packed = batches.pack(examples(), 5, pad=0).batch(np.arange(3))
-    both = batches.join(plain, packed)
+    both = batches.join(packed, plain)
     assert both.tokens() == plain.tokens() + packed.tokens() and len(both.ids) == 5
-    np.testing.assert_array_equal(both.starts[2:], packed.starts)
-    assert not both.starts[:2].any() and both.mask[:2].all()
+    added, kept = [1, 4], [0, 2, 3]  # every shard gets its share
+    for name in ("ids", "targets", "mask", "starts"):
+        np.testing.assert_array_equal(getattr(both, name)[kept], getattr(packed, name))
+    np.testing.assert_array_equal(both.ids[added], plain.ids)
+    assert not both.starts[added].any() and both.mask[added].all()
 
 
 class Letters:

@@ -49,6 +49,13 @@ def starts_of(*rows):
     return np.array([[begin for begin, length in zip(np.cumsum([0, *row]), row) for _ in range(length)] for row in rows])
 
 
+@pytest.mark.parametrize("backend", ["numpy", "fast"])
+@pytest.mark.parametrize("wrong", [[[0, -1, 0]], [[0, 2, 0]], [[0, 0]], [0, 0, 0]])
+def test_starts_that_lie_elsewhere_are_refused(wrong, backend):
+    with pytest.raises(ValueError, match="starts"):
+        Transformer(SMALL, backend=backend).forward(text(1, 3), np.array(wrong))
+
+
 # The gradient of everything
 
 

@@ -95,6 +95,11 @@ def test_products_of_every_size(size, dtype, tolerance):
     close(out)
     matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out)
     close(out)
+    square, other = np.full((M, M), np.nan, dtype), np.full((M, M), np.nan, dtype)
+    matmul.product_with_itself(a, square)
+    matmul.product_with_transposed(a, a, other)
+    np.testing.assert_allclose(square, other, rtol=0, atol=tolerance * np.abs(other).max())
+    np.testing.assert_array_equal(square, square.T)
     for rung in (matmul.naive, matmul.reordered, matmul.blocked):
         rung(a, b, out)
         close(out)
@@ -150,8 +155,10 @@ def test_kernels_compiled_for_other_processors(processor):
     if not _runs(processor):
         pytest.skip("this processor has no such instructions")
     nodes = [f"{__file__}::test_products_of_every_size", f"{__file__}::test_attention_of_every_size",
-             f"{Path(__file__).parent / 'test_twins.py'}::test_twin_agrees_with_the_definition"]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "float32 or every_size", *nodes],
+             *(str(Path(__file__).parent / name) for name in
+               ("test_twins.py::test_twin_agrees_with_the_definition", "test_optim.py::test_muon_is_momentum_then_orthogonalised",
+                "test_kernels_decode.py::test_whole_vectors_of_keys_and_float32"))]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "float32 or every_size or muon", *nodes],
                           cwd=Path(__file__).parents[1], env={**os.environ, **OTHER_PROCESSORS[processor]}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
 

@@ -56,7 +56,7 @@ def test_twin_agrees_with_the_definition(case, dtype, tolerance):
         assert {array.dtype for array in floats_in((out, cache, grads))} == {np.dtype(dtype)}
 
 
-@of(SMALL)
+@of(ROWS)
 def test_backward_twice_is_the_same_and_leaves_its_inputs_alone(case):
     arguments = case.arguments(np.float32)
     _, cache, cotangent, first = run(FAST, case, arguments)
@@ -81,8 +81,30 @@ def test_large_inputs_do_not_overflow(case):
     assert all(np.isfinite(array).all() for array in floats_in(grads))
 
 
+@of(ROWS)
+def test_a_gradient_of_another_type_is_taken_as_the_definition_takes_it(case):
+    """A float64 weight in somebody's loss makes a float64 cotangent; the kernels read it as what it is."""
+    arguments = case.arguments(np.float32)
+    _, _, cotangent, expected = run(ops, case, arguments)
+    _, _, _, grads = run(FAST, case, arguments, cotangent.astype(np.float64))
+    for name, gradient in grads.items():
+        assert_close(gradient, expected[name], 1e-5)
+
+
+@of(ROWS)
+def test_arrays_that_do_not_fit_are_refused(case):
+    """A kernel that reads one row or column too many reads somebody else's memory."""
+    for name in case.gradient_names():
+        arguments = case.arguments(np.float32)
+        if len(case.gradient_names()) > 1 and arguments[name] is not None:
+            shorter = arguments[name][:-1] if (case.op, name) == ("linear", "weight") else arguments[name][..., :-1]  # fewer outputs would fit
+            arguments[name] = np.ascontiguousarray(shorter)
+            with pytest.raises((ValueError, IndexError)):
+                run(FAST, case, arguments)
+
+
 @every_dtype
-@of([case for case in SMALL if case.op != "attention"])
+@of([case for case in ROWS if case.op != "attention"])
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_nan_and_infinity_pass_through(case, dtype, bad):
     """A value that is no number comes out where the definition lets it out: it must reach the trainer's guard."""

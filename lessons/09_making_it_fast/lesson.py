@@ -3,7 +3,7 @@
 # needs: lessons 05 and 07 (attention, the GPT and its operations); nothing about processors
 # builds: a ladder of matrix products, a roofline of your machine, an exponential made of six numbers, attention without its table, and the bill of a training step before and after
 # minutes: 90
-# files: nn.kernels nn.kernels.matmul nn.kernels.tile nn.kernels.primitives nn.kernels.denormals nn.kernels.exponential nn.kernels.cross_entropy nn.kernels.decode nn.threads jit
+# files: nn.kernels nn.kernels.matmul nn.kernels.tile nn.kernels.primitives nn.kernels.shapes nn.kernels.denormals nn.kernels.exponential nn.kernels.cross_entropy nn.kernels.decode nn.threads jit
 
 # %% [markdown]
 # ## 1. Three loops

@@ -221,6 +221,8 @@ class Transformer:
         positions = np.arange(first, shape[1])  # (T,)
         if starts is not None:
             starts = np.ascontiguousarray(starts, np.int32)  # (B, T)
+            if starts.shape != (shape[0], len(positions)) or (starts < 0).any() or (starts > positions).any():
+                raise ValueError(f"starts {starts.shape} must have the shape of the ids and lie between 0 and each token's own place")
             positions = positions - starts  # (B, T)
         t = self.tables
         turned = (t.cos[positions], t.sin[positions]) if t.cos is not None else (None, None)  # (..., T, D/2)

@@ -256,11 +256,19 @@ def attention_backward(p, g, name, dy, cache, ctx):
     B, T, C = dy.shape
     dout = linear_backward(g, f"{name}.c_proj", dy, proj, ctx).reshape(B, T, ctx.config.n_head, -1)  # (B, T, H, D)
     dq, dk, dv = ctx.ops.attention_backward(dout, core)
-    dheads = np.concatenate([dq, dk, dv], axis=2)  # (B, T, H+2K, D)
+    dheads = _together(dq, dk, dv)  # (B, T, H+2K, D)
     if rope is not None:
         turned = dheads[:, :, : dq.shape[2] + dk.shape[2]]  # (B, T, H+K, D)
         turned[...] = ctx.ops.rope_backward(turned, rope)
     return linear_backward(g, f"{name}.c_attn", dheads.reshape(B, T, -1), fc, ctx)  # (B, T, C)
+
+
+def _together(dq, dk, dv):
+    """dq (B, T, H, D), dk and dv (B, T, K, D) -> (B, T, H+2K, D): the array that they are views of, where the kernel made one"""
+    base, heads = dq.base, dq.shape[2] + dk.shape[2] + dv.shape[2]
+    if base is not None and base is dk.base and base is dv.base and base.shape == (*dq.shape[:2], heads, dq.shape[3]):
+        return base
+    return np.concatenate([dq, dk, dv], axis=2)
 
 
 def attention_step(p, name, x, keys, values, length, ctx):

@@ -90,7 +90,8 @@ def keep_freed_memory():
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
     if mallopt:
-        for option, value in ((-1, 2**31 - 1), (-3, 2**30), (-8, 1)):  # malloc.h: trim and mmap thresholds, arenas
+        # malloc.h: mmap threshold (32 MB is the most that glibc before 2.34 takes), trim threshold, arenas
+        for option, value in ((-3, 2**25), (-3, 2**30), (-1, 2**31 - 1), (-8, 1)):
             mallopt(option, value)
 
 

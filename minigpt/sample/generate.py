@@ -76,11 +76,25 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
         if not going:
             break
         if len(going) < len(rows):
-            rows, chosen = [rows[place] for place in going], chosen[going]
-            kv.keys, kv.values, kv.pad = kv.keys[:, going], kv.values[:, going], kv.pad[going]
+            order = _keep(kv, going)
+            rows, chosen = [rows[place] for place in order], chosen[order]
         _make_room(kv, model.config.block_size)
         logits = model.step(chosen[:, None], kv)  # (B, V)
     return results
+
+
+def _keep(kv, going):
+    """Leave only the rows `going` (ascending) in the cache: the last ones move into the gaps. -> which rows now lie there, in order"""
+    count = len(going)
+    order, last = list(range(count)), [place for place in going if place >= count]
+    for gap in sorted(set(order) - set(going)):
+        order[gap] = source = last.pop()
+        for cached in (kv.keys, kv.values):
+            cached[:, gap, : kv.length] = cached[:, source, : kv.length]
+    kv.keys, kv.values, kv.pad = kv.keys[:, :count], kv.values[:, :count], kv.pad[order]
+    if count == 1:  # the fused step reads one row as a whole
+        kv.keys, kv.values = np.ascontiguousarray(kv.keys), np.ascontiguousarray(kv.values)
+    return order
 
 
 def _make_room(kv, limit):

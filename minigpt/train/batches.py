@@ -140,11 +140,18 @@ def _order(seed, epoch, count):
 
 
 def join(first, second):
-    """Two batches of the same T as one, absent masks and starts filled in."""
+    """Two batches of the same T as one: the rows of `second` evenly among those of `first`, absent masks and starts filled in.
+
+    At the end they would all be in the last shard, and the other shards' workers would wait for it where they cost more.
+    """
     def full(batch, name, default):
         value = getattr(batch, name)
         return np.full(batch.ids.shape, default, np.float32 if name == "mask" else np.int32) if value is None else value
 
-    return Batch(np.concatenate([first.ids, second.ids]), np.concatenate([first.targets, second.targets]),
-                 np.concatenate([full(first, "mask", 1.0), full(second, "mask", 1.0)]),
-                 np.concatenate([full(first, "starts", 0), full(second, "starts", 0)]))
+    rows, added = len(first.ids) + len(second.ids), len(second.ids)
+    late = np.isin(np.arange(rows), (np.arange(added) + 1) * rows // max(added, 1) - 1)  # (rows,), which are of `second`
+    order = np.empty(rows, np.int64)
+    order[~late], order[late] = np.arange(len(first.ids)), len(first.ids) + np.arange(added)
+    pairs = [(first.ids, second.ids), (first.targets, second.targets), (full(first, "mask", 1.0), full(second, "mask", 1.0)),
+             (full(first, "starts", 0), full(second, "starts", 0))]
+    return Batch(*(np.concatenate(pair)[order] for pair in pairs))

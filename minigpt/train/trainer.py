@@ -134,14 +134,17 @@ def shard_gradient(model, batch, denominator, grads, rng=None):
 
 def evaluate_loss(model, rows, most=64, batch=None):
     """Mean loss in nats per token over the first `most` rows of a data set (Rows), `batch` at a time (None: some 2048 tokens)."""
-    nll, tokens = 0.0, 0.0
     batch = batch or max(1, min(8, 2048 // (rows.tokens.shape[1] - 1)))  # the logits of one long row may take 200 MB
-    for start in range(0, min(most, len(rows)), batch):
+    starts = range(0, min(most, len(rows)), batch)
+
+    def one(start):
         part = rows.batch(np.arange(start, min(start + batch, most, len(rows))))
-        logits, _ = model.forward(part.ids, part.starts)
-        _, _, stats = losses.cross_entropy(logits, part.targets, part.mask, ops=model.ops)
-        nll, tokens = nll + stats["nll_sum"], tokens + stats["tokens"]
-    return nll / max(tokens, 1.0)
+        logits, _ = model.forward(part.ids, part.starts)  # (B, T, V)
+        return losses.negative_log_likelihood(logits, part.targets, part.mask, model.ops)
+
+    with worker_pool(shards=len(starts)) as run_all:
+        parts = run_all(one, starts)
+    return sum(nll for nll, _ in parts) / max(sum(tokens for _, tokens in parts), 1.0)
 
 
 def read_log(folder):

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import erf, exp, sigmoid
+from minigpt.nn.kernels.shapes import must_fit
 from minigpt.nn.ops import GELU_CUBE, GELU_SCALE
 
 
@@ -41,7 +42,8 @@ def _elementwise(kernel, x):
 
 def swiglu_forward(gate, up):
     """silu(gate) up. Elementwise."""
-    gate, up = np.ascontiguousarray(gate), np.ascontiguousarray(up)
+    must_fit(gate.shape == up.shape, gate=gate, up=up)
+    gate, up = np.ascontiguousarray(gate), np.ascontiguousarray(up, gate.dtype)
     y = np.empty_like(gate)
     _swiglu_forward(gate.reshape(-1), up.reshape(-1), y.reshape(-1))
     return y, (gate, up)
@@ -50,8 +52,9 @@ def swiglu_forward(gate, up):
 def swiglu_backward(dy, cache):
     """dy -> dgate, dup"""
     gate, up = cache
+    must_fit(dy.shape == gate.shape, dy=dy, gate=gate)
     dgate, dup = np.empty_like(gate), np.empty_like(gate)
-    dy = np.ascontiguousarray(dy)
+    dy = np.ascontiguousarray(dy, gate.dtype)
     _swiglu_backward(dy.reshape(-1), gate.reshape(-1), up.reshape(-1), dgate.reshape(-1), dup.reshape(-1))
     return dgate, dup
 

@@ -11,6 +11,7 @@ import numpy as np
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import LOG2_E, exp2
 from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
+from minigpt.nn.kernels.shapes import must_fit
 from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
 WIDTH = math.ceil(COLUMNS / ROWS) * ROWS  # of a block of queries: whole tiles
@@ -19,6 +20,8 @@ WIDTH = math.ceil(COLUMNS / ROWS) * ROWS  # of a block of queries: whole tiles
 def attention_forward(q, k, v, starts=None, slopes=None):
     """softmax(q k^T / sqrt(D)) v, causal; see ops. The cache: inputs, output, (2, B, H, T) largest scores and 1 / sums."""
     B, T, H, D = q.shape
+    k, v = np.asarray(k, q.dtype), np.asarray(v, q.dtype)
+    must_fit(k.shape == v.shape == (B, T, k.shape[2], D) and H % k.shape[2] == 0 and (starts is None or starts.shape == (B, T)), q=q, k=k, v=v, starts=starts)
     starts = np.zeros((0, 0), np.int32) if starts is None else np.asarray(starts, np.int32)
     slopes = np.zeros(0, q.dtype) if slopes is None else np.asarray(slopes, q.dtype)
     out = np.empty((B, T, H, D), q.dtype)
@@ -31,6 +34,8 @@ def attention_forward(q, k, v, starts=None, slopes=None):
 def attention_backward(dout, cache):
     """dout (B, T, H, D) -> dq (B, T, H, D), dk (B, T, K, D), dv (B, T, K, D): views into one (B, T, H + 2 K, D)"""
     inputs, out, sums = cache
+    must_fit(dout.shape == out.shape, dout=dout, out=out)
+    dout = np.asarray(dout, out.dtype)
     B, T, H, D = dout.shape
     K = inputs[1].shape[1]
     dqkv = np.empty((B, T, H + 2 * K, D), dout.dtype)

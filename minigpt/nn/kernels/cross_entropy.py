@@ -7,11 +7,13 @@ import numpy as np
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import exp
 from minigpt.nn.kernels.primitives import maximum
+from minigpt.nn.kernels.shapes import must_fit
 
 
 def cross_entropy_forward(logits, targets):
     """logits (N, V), targets (N,) int -> nll (N,) in nats; the cache keeps the log-sum-exp of every row"""
     logits, targets = np.ascontiguousarray(logits), np.asarray(targets, np.int64)
+    must_fit(targets.shape == (len(logits),), logits=logits, targets=targets)
     nll, lse = np.empty(len(logits), logits.dtype), np.empty(len(logits), logits.dtype)
     _forward(logits, targets, nll, lse)
     return nll, (logits, targets, lse)
@@ -20,8 +22,9 @@ def cross_entropy_forward(logits, targets):
 def cross_entropy_backward(dnll, cache):
     """dnll (N,) -> dlogits (N, V)"""
     logits, targets, lse = cache
+    must_fit(dnll.shape == lse.shape, dnll=dnll, logits=logits)
     dlogits = np.empty_like(logits)
-    _backward(np.ascontiguousarray(dnll), logits, targets, lse, dlogits)
+    _backward(np.ascontiguousarray(dnll, logits.dtype), logits, targets, lse, dlogits)
     return dlogits
 
 

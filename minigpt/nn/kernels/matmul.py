@@ -80,6 +80,26 @@ def product_with_transposed(a, b, out):
 
 
 @jit
+def product_with_itself(a, out):
+    """out = a @ a.T, of which the half above the diagonal is copied from the half below. a (M, K), out (M, M)"""
+    panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a), np.zeros((1, len(a)), a.dtype)
+    if a.shape[1] == 0:
+        out[:] = 0
+    for first in range(0, a.shape[1], DEPTH):
+        depth = min(DEPTH, a.shape[1] - first)
+        for j in range(0, len(a), COLUMNS):
+            _pack_transposed(a, first, depth, j, panel)
+            _rows(a, edge, first, panel[:depth], zero, out, j, j // ROWS * ROWS)
+    whole = len(a) // SQUARE * SQUARE
+    for i in range(0, whole, SQUARE):
+        for j in range(0, i, SQUARE):
+            transpose_square(out, i, j, out, j, i)
+    for i in range(whole, len(a)):
+        for j in range(i):
+            out[j, i] = out[i, j]
+
+
+@jit
 def product_of_transposed(a, b, out):
     """out = a.T @ b. a (K, M), b (K, N), out (M, N)
 
@@ -110,17 +130,17 @@ def product_of_transposed(a, b, out):
 
 
 @jit
-def _rows(a, edge, first, panel, bias, out, j):
-    """One panel's columns of `out`; sums that began in an earlier slab (first > 0) go on."""
+def _rows(a, edge, first, panel, bias, out, j, low=0):
+    """One panel's columns of `out`, from row `low` on; sums that began in an earlier slab (first > 0) go on."""
     whole = len(a) // ROWS * ROWS
     if j + COLUMNS <= out.shape[1]:
-        for i in range(0, whole, ROWS):
+        for i in range(low, whole, ROWS):
             if first == 0:
                 tile(a[i : i + ROWS], 0, panel, bias, 0, j, 0, out, i, j)
             else:
                 tile(a[i : i + ROWS], first, panel, out, i, j, 1, out, i, j)
     else:
-        _edge_rows(a, first, panel, bias, out, 0, whole, j)
+        _edge_rows(a[low:], first, panel, bias, out, low, whole, j)
     if whole < len(a):
         _edge_rows(edge, first, panel, bias, out, whole, len(a), j)
 

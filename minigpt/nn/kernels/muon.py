@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from minigpt.jit import jit
-from minigpt.nn.kernels.matmul import product, product_with_transposed
+from minigpt.nn.kernels.matmul import product, product_with_itself
 from minigpt.nn.ops import MUON_MOMENTUM, POLYNOMIALS
 
 
@@ -45,8 +45,8 @@ def _orthogonal(x, polynomials):
     gram, factor, y, zero = np.empty((n, n), x.dtype), np.empty((n, n), x.dtype), np.empty_like(x), np.zeros((1, x.shape[1]), x.dtype)
     for i in range(len(polynomials)):
         a, b, c = polynomials[i]
-        product_with_transposed(x, x, gram)
-        product(gram, gram, zero[:, :n], factor)
+        product_with_itself(x, gram)
+        product_with_itself(gram, factor)  # it is symmetric, so this is its square
         for r in range(n):
             row, first = factor[r], gram[r]
             for k in range(n):

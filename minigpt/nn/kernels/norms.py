@@ -6,13 +6,16 @@ The cache keeps the input and two numbers per row; the normalised row is made ag
 import numpy as np
 
 from minigpt.jit import jit
+from minigpt.nn.kernels.shapes import must_fit
 
 
 def layernorm_forward(x, gain, bias, eps=1e-5):
     """x (..., C), gain (C,), bias (C,) or None -> y (..., C)"""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])  # (N, C)
+    must_fit(gain.shape == x.shape[-1:] and (bias is None or bias.shape == gain.shape), x=x, gain=gain, bias=bias)
+    gain = np.ascontiguousarray(gain, x.dtype)
     y, mean, rstd = np.empty_like(rows), np.empty(len(rows), x.dtype), np.empty(len(rows), x.dtype)
-    _layernorm_forward(rows, gain, np.zeros_like(gain) if bias is None else bias, x.dtype.type(eps), y, mean, rstd)
+    _layernorm_forward(rows, gain, np.zeros_like(gain) if bias is None else np.ascontiguousarray(bias, x.dtype), x.dtype.type(eps), y, mean, rstd)
     return y.reshape(x.shape), (rows, mean, rstd, gain, bias is not None)
 
 
@@ -20,13 +23,15 @@ def layernorm_backward(dy, cache):
     """dy (..., C) -> dx (..., C), dgain (C,), dbias (C,) or None"""
     rows, mean, rstd, gain, has_bias = cache
     dx, dgain, dbias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
-    _layernorm_backward(np.ascontiguousarray(dy).reshape(rows.shape), rows, mean, rstd, gain, dx, dgain, dbias)
+    _layernorm_backward(np.ascontiguousarray(dy, rows.dtype).reshape(rows.shape), rows, mean, rstd, gain, dx, dgain, dbias)
     return dx.reshape(dy.shape), dgain, dbias if has_bias else None
 
 
 def rmsnorm_forward(x, gain, eps=1e-5):
     """x (..., C), gain (C,) -> y (..., C)"""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])  # (N, C)
+    must_fit(gain.shape == x.shape[-1:], x=x, gain=gain)
+    gain = np.ascontiguousarray(gain, x.dtype)
     y, rstd = np.empty_like(rows), np.empty(len(rows), x.dtype)
     _rmsnorm_forward(rows, gain, x.dtype.type(eps), y, rstd)
     return y.reshape(x.shape), (rows, rstd, gain)
@@ -36,7 +41,7 @@ def rmsnorm_backward(dy, cache):
     """dy (..., C) -> dx (..., C), dgain (C,)"""
     rows, rstd, gain = cache
     dx, dgain = np.empty_like(rows), np.zeros_like(gain)
-    _rmsnorm_backward(np.ascontiguousarray(dy).reshape(rows.shape), rows, rstd, gain, dx, dgain)
+    _rmsnorm_backward(np.ascontiguousarray(dy, rows.dtype).reshape(rows.shape), rows, rstd, gain, dx, dgain)
     return dx.reshape(dy.shape), dgain
 
 

@@ -1,7 +1,7 @@
 """What Numba has no word for: a few lines of LLVM each, with a plain stand-in for NUMBA_DISABLE_JIT=1."""
 import llvmlite.ir
 import numpy as np
-from numba.core import cgutils, config, types
+from numba.core import cgutils, config, errors, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -66,6 +66,8 @@ def copy_row(typing, target, i, j, source, k, l, count):
     One memcpy, which LLVM splits into vector registers: a loop would be unrolled into scalar moves.
     """
     number = count.literal_value
+    if target.dtype != source.dtype:
+        raise errors.TypingError(f"a row of {source.dtype} cannot be copied byte by byte into {target.dtype}")
 
     def _generate(context, builder, signature, arguments):
         pointers = []

@@ -3,6 +3,7 @@ import numpy as np
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.primitives import contiguous
+from minigpt.nn.kernels.shapes import must_fit
 
 
 def rope_forward(x, cos, sin):
@@ -16,6 +17,7 @@ def rope_backward(dy, cache):
 
 
 def _rotated(x, cos, sin, direction):
+    must_fit(cos.shape == sin.shape and cos.shape[-2:] == (x.shape[1], x.shape[3] // 2) and cos.shape[:-2] in ((), x.shape[:1]), x=x, cos=cos, sin=sin)
     x = x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
     y = np.empty(x.shape, x.dtype)
     shape = (-1, *cos.shape[-2:])  # (1 or B, T, D/2)

@@ -11,7 +11,7 @@ from minigpt.jit import jit
 from minigpt.nn.kernels.primitives import copy_row, stack_array, vectors
 
 # The sums, one vector of the panel's row and one number per row of the tile must fit into the registers: measured, each 95 % of the peak.
-ROWS, COLUMNS = {(512, 32): (8, 32), (256, 32): (4, 32), (256, 16): (3, 32)}.get(vectors(), (4, 8))
+ROWS, COLUMNS = {(512, 32): (8, 32), (256, 32): (4, 32), (256, 16): (3, 32)}.get(vectors(), (4, max(8, vectors()[0] // 32)))
 
 
 @jit
