@@ -397,7 +397,7 @@ with blas_threads(1):
               f"{T / seconds_for(T, True):5.0f} with the cache")
 
 # %% [markdown]
-# Without the cache writing gets slower with every word. With it, the speed falls only a little.
+# Without the cache writing gets slower with every word. With it, the speed falls little or not at all.
 #
 # ## 8. What the cache costs, and grouped queries
 #
