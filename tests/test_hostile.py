@@ -211,7 +211,7 @@ except RuntimeError:
     print("guarded", file=sys.stderr)
 out = sys.argv[1]
 for argv in (["run", "--preset", "nano", "--pretrain-tokens", "4096", "--sft-tokens", "4096", "-n", "1", "--out", out],
-             ["answer", "What is the capital of France?", "--model", out + "/tuned", "--explain"], ["chat", "--model", out + "/tuned"],
+             ["answer", "What is the capital of France?", "--model", out + "/tuned", "--explain", "--max-new-tokens", "20"], ["chat", "--model", out + "/tuned"],
              ["sample", "--model", out + "/base"], ["eval", "--model", out + "/tuned", "-n", "1"],
              ["export", out + "/base", "--out", out + "/exported"], ["import", out + "/exported", "--out", out + "/imported"]):
     print(main(argv), file=sys.stderr)

@@ -229,7 +229,7 @@ save_svg(figure, FIGURES / "metrics.svg", "Four metrics for two models. By recal
          "question is level with the tuned model, by the three others it is far behind.")
 
 # %% [markdown] tolerance=0.05
-# By recall the copy gets {{results["ROUGE-1 recall"][1]:.1f}} and our model {{results["ROUGE-1 recall"][0]:.1f}}: level, on {{len(questions)}} questions. Of course: the answer to a question about a text stands in the text.
+# By recall the copy gets {{results["ROUGE-1 recall"][1]:.1f}} and our model {{results["ROUGE-1 recall"][0]:.1f}}: level, on {{len(asked["question"])}} questions. Of course: the answer to a question about a text stands in the text.
 # Who prints everything, misses nothing. F1 and chrF ask for precision as well, and see through it.
 #
 # A metric that can be raised without being better will be raised, sooner or later, by somebody or by a training loop. Always ask what the silliest possible model would get.
