@@ -193,6 +193,10 @@ def run_eval(arguments):
         print(f"\nonly {name} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")
 
 
+def _in_a_line(question):
+    return " | ".join(" ".join(message["content"].split()) for message in question.messages)
+
+
 def _show_wrong(questions, answers, outcomes, count):
     """Print the first wrong answers of every kind, `count` in all."""
     wrong, turn = {}, {}
@@ -202,8 +206,7 @@ def _show_wrong(questions, answers, outcomes, count):
             turn[kind] = turn.get(kind, 0) + 1
             wrong[turn[kind], kind] = question, answer
     for question, answer in [wrong[place] for place in sorted(wrong)][:count]:
-        asked = " | ".join(" ".join(message["content"].split()) for message in question.messages)
-        print(f"{question.family} / {question.kind}: {asked}\n  answer:    {answer}\n  reference: {question.answer}\n")
+        print(f"{question.family} / {question.kind}: {_in_a_line(question)}\n  answer:    {answer}\n  reference: {question.answer}\n")
 
 
 def _answer_handwritten(assistant, world):
@@ -217,6 +220,5 @@ def _handwritten(world, arguments):
     """Every hand-written prompt with the model's answer, then the counts."""
     questions, answers, outcomes = _answer_handwritten(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), world)
     for question, answer, right in zip(questions, answers, outcomes):
-        asked = " | ".join(" ".join(message["content"].split()) for message in question.messages)
-        print(f"{'right' if right else 'wrong'}  {question.family}: {asked}\n       -> {answer}")
+        print(f"{'right' if right else 'wrong'}  {question.family}: {_in_a_line(question)}\n       -> {answer}")
     print(f"\n{tasks.comparison({arguments.model: tasks.summary(questions, outcomes)})}\n\n{sum(outcomes)} of {len(outcomes)} right")
