@@ -40,7 +40,6 @@ def bits_per_byte(model, tok, documents):
     for document in filter(None, documents):
         ids = np.array(tok.encode_ordinary(document) + [end], np.int32)[: limit + 1]
         logits, _ = model.forward(ids[None, :-1])  # (1, T, V)
-        _, _, stats = losses.cross_entropy(logits[0], ids[1:], ops=model.ops)
-        nats += stats["nll_sum"]
+        nats += losses.negative_log_likelihood(logits[0], ids[1:], ops=model.ops)[0]
         size += len(tok.decode_bytes(ids[1:][ids[1:] != end]))
     return nats / math.log(2.0) / max(size, 1)
