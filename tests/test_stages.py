@@ -152,6 +152,13 @@ def test_tuning_rows_count_the_answers(tok):
     assert tok.decode(learned) == " Mary reads.<|end|>" * 2
 
 
+def test_the_worlds_rows_are_those_of_its_conversations(world, tok):
+    ours, all_at_once = sft.world_rows(world, 200, 1, tok, 2047), sft.tuning_rows(sft.world_conversations(world, 200, 1), tok, 2047)
+    for name in ("tokens", "starts", "mask"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(all_at_once, name))
+    assert ours.mask.dtype == np.float32 and 0 < ours.mask.mean() < 0.6
+
+
 def test_conversations_of_the_world_end_with_an_answer(world):
     found = sft.world_conversations(world, 60, seed=1)
     assert 45 <= len(found) <= 63 and found == sft.world_conversations(world, 60, seed=1)

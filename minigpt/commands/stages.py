@@ -209,8 +209,9 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
         wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
         print(f"drawing {wanted:,} conversations of the world")  # a million take minutes
-        conversations = sft.world_conversations(world, wanted, config.seed)
-    rows = sft.tuning_rows(conversations, tok, T)
+        rows = sft.world_rows(world, wanted, config.seed, tok, T)
+    else:
+        rows = sft.tuning_rows(conversations, tok, T)
     replay = None
     if replayed >= T:
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)

@@ -101,7 +101,7 @@ def pack(examples, T, pad):
             rows.append([])
             room.append(T + 1)
             open_rows.append(place)
-        rows[place].append((np.array(ids, np.int32), np.array(mask, np.float32)))  # lists of Python's numbers take eight times the room
+        rows[place].append((ids, mask))
         room[place] -= len(ids)
         open_rows = [r for r in open_rows if room[r] >= 16][-64:]  # a short list of candidates keeps this linear
     tokens = np.full((len(rows), T + 1), pad, np.int32)

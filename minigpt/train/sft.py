@@ -17,11 +17,21 @@ from minigpt.world import FAMILIES, example_stream
 
 def world_conversations(world, n, seed):
     """About n conversations from the world's training split, families mixed by their weights -> list of message lists."""
+    return _draw(world, n, seed, lambda messages: messages)
+
+
+def world_rows(world, n, seed, tok, T):
+    """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows"""
+    return pack(_draw(world, n, seed, lambda messages: _encode(messages, tok)), T, tok.special_tokens["<|endoftext|>"])
+
+
+def _draw(world, n, seed, form):
+    """form(messages) of every conversation, in random order -> list"""
     found = []
     shares = {name: sum(FAMILIES[name].kinds.values()) for name in world.families}
     for name, share in shares.items():
         for example in islice(example_stream(world, name, "train", seed), round(n * share / sum(shares.values()))):
-            found.append([*example.messages, {"role": "assistant", "content": example.answer}])
+            found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
     random.Random(seed).shuffle(found)
     return found
 
@@ -68,7 +78,13 @@ def check_length(messages, tok, T):
 def tuning_rows(conversations, tok, T):
     """Conversations -> Rows of whole examples side by side, the mask on the assistant's words. Too long ones are refused by number."""
     render([], tok)  # refuses a tokenizer without the special tokens of the template
-    return pack((render(messages, tok) for messages in conversations), T, tok.special_tokens["<|endoftext|>"])
+    return pack((_encode(messages, tok) for messages in conversations), T, tok.special_tokens["<|endoftext|>"])
+
+
+def _encode(messages, tok):
+    """render's lists as arrays: lists of Python's numbers take eight times the room -> ids (n,) int32, mask (n,) bool"""
+    ids, mask = render(messages, tok)
+    return np.array(ids, np.int32), np.array(mask, bool)
 
 
 def share(replayed, answers, part):
