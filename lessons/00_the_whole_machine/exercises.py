@@ -7,7 +7,7 @@ gpt.chat(messages) and gpt.answer(text). A message is {"role": "user" or "assist
 
 
 def answer_log_probability(gpt, instruction, answer):
-    """log P(answer | instruction) in nats, as a float.
+    """The natural logarithm of P(answer | instruction), as a float.
 
     instruction, answer: texts -> the sum over all tokens that the assistant would have to write: those of the answer (with
     the space that the template puts before it), and <|end|>, by which it says that the answer is complete.

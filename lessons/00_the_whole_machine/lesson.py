@@ -50,6 +50,7 @@ print(f"reads at most {config.block_size} tokens, has {model.num_parameters():,d
 
 # %% [markdown]
 # Now the four steps that every program with a language model goes through: encode, generate, decode, print.
+# (In the comments `T` is the number of tokens in a text and `V` that in the vocabulary; `(1, T)` is an array of one row with `T` numbers.)
 
 # %% volatile
 import textwrap
@@ -135,7 +136,7 @@ save_svg(figure, FIGURES / "guesses.svg", "Four bar charts: the five likeliest n
 #
 # There are two models in the box, and they differ in what they were trained on.
 #
-# * `micro-base` has only **read**. It saw stories, facts and translations, and learned to go on with them. This is called **pretraining** (lesson 10).
+# * `micro-base` has only **read**. It saw stories, facts, translations, quizzes and people talking, and learned to go on with them. This is called **pretraining** (lesson 10).
 # * `micro` is the same model after a second school. There it saw **instructions with good answers**. This is called **instruction tuning** (lesson 12).
 #
 # We give both exactly the same tokens. Around the instruction stand special tokens that say who speaks:
@@ -151,8 +152,8 @@ for instruction in instructions:
         print(f"{name + ':':6s}", assistant.answer(instruction).replace("\n", " / ")[:88])
 
 # %% [markdown]
-# The base model does not disobey. It does not know what it means to be asked. It was made to go on with a text, and it goes on.
-# Three examples prove nothing, though. So we give both models instructions that were held out: neither has seen them in training. A program checks the answers.
+# The base model does not disobey. It has never met the special tokens, nor a chat of this form. It was made to go on with a text, and it goes on.
+# Three examples prove nothing, though. So we give both models instructions that were held out: neither has seen them in training. A program checks the whole answer.
 
 # %% volatile
 import contextlib
@@ -186,8 +187,9 @@ save_svg(figure, FIGURES / "base_and_tuned.svg", "Right answers of the base and 
          "model for each family of instructions.")
 
 # %% [markdown]
-# This is the discovery behind InstructGPT. The base model is not stupid: it has read everything that the answers need (lesson 10 gets it out of it). It only lacks the habit of answering.
-# A little teaching of the right kind does what more reading does not. In OpenAI's study people preferred the answers of a tuned model with 1.3 billion parameters
+# This is the discovery behind InstructGPT. The base model is not stupid: it has read everything that the answers need, and gives many of them when the task is the beginning of a text
+# to go on with (lesson 10 gets them out of it). It only lacks the habit of answering. Ours was taught longer than it had read; for GPT-3 the teaching was cheap beside the reading.
+# In OpenAI's study people preferred the answers of a tuned model with 1.3 billion parameters
 # to those of the untuned one with 175 billion (Ouyang and others, 2022). Their tuning went further than ours: after the good answers,
 # the model also learned from people's comparisons of its answers.
 #
@@ -273,7 +275,7 @@ for (label, values), style in zip(log_p.items(), ("o-", "s--", "^:")):
     axes.plot(range(len(answer)), np.cumsum(values) / np.log(10), style, label=f"given {label}")
 axes.set_xticks(range(len(answer)), pieces, rotation=30, ha="right")
 axes.set(ylabel="log10 of the probability so far", xlabel="token of the answer")
-axes.legend()
+axes.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
 save_svg(figure, FIGURES / "given.svg", "The probability of one and the same answer, token by "
          "token, given the instruction, given nothing, and given a wrong instruction.")
 
@@ -325,7 +327,7 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 #              the answer
 # ```
 #
-# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in two hours and a half, a smaller one learns in minutes, because the code is fast (09).
+# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in two and a half hours, a smaller one learns in minutes, because the code is fast (09).
 # It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
 # Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
 

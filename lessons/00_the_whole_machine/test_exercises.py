@@ -43,7 +43,7 @@ def test_1_value(exercises, draw):
 def test_2_index(exercises, draw):
     """no other instruction makes the answer likelier"""
     gpt, answer = random_gpt(), text(draw, "answer")
-    instructions = list(dict.fromkeys(text(draw, f"instruction {i}") for i in range(draw.integer("instructions", 1, 5))))
+    instructions = list(dict.fromkeys(text(draw, f"instruction {i}") for i in range(draw.integer("instructions", 3, 6))))
     sums = [sum(log_probabilities(gpt, instruction, answer)) for instruction in instructions]
     expect_close(sums[exercises.best_instruction(gpt, list(instructions), answer)], max(sums), "log P of the chosen one", 1e-6)
 
@@ -51,7 +51,7 @@ def test_2_index(exercises, draw):
 def test_3_index(exercises, draw):
     """no other option has a larger mean log P"""
     gpt, question = random_gpt(), text(draw, "question")
-    options = list(dict.fromkeys(text(draw, f"option {i}", longest=6) for i in range(draw.integer("options", 1, 5))))
+    options = list(dict.fromkeys(text(draw, f"option {i}", longest=6) for i in range(draw.integer("options", 3, 6))))
     means = [np.mean(log_probabilities(gpt, question, option)) for option in options]
     expect_close(means[exercises.choose(gpt, question, list(options))], max(means), "mean log P of the chosen one", 1e-6)
 

@@ -43,7 +43,7 @@ print(*dict.fromkeys(unknown[:12]), sep=" | ")
 # %% [markdown]
 # Each unknown word would become the same token *unknown*, and the model would be blind just where something new is said.
 # Names are lost. Words with a comma or a full stop are other words than without.
-# Chinese is written without spaces, so a whole sentence counts as one word, and nearly every sentence is unknown.
+# Chinese is written without spaces, so a whole sentence counts as one word, and most new sentences are unknown.
 #
 # ## 3. The other end: characters
 #
@@ -148,7 +148,7 @@ for _ in range(6):
 # %% [markdown]
 # {{len(text)}} bytes have become {{len(ids)}} tokens. No one told the program that *the* is a word. It counted.
 #
-# A merge that occurs `n` times makes the text `n` tokens shorter. If `c_1, c_2, ...` are the counts of the merges, the new length is
+# A merge that is made `n` times makes the text `n` tokens shorter. (In `7 7 7` the pair is counted twice, but made only once.) If `c_1, c_2, ...` say how often each merge is made, the new length is
 #
 # ```math
 # T = \text{bytes} - c_1 - c_2 - c_3 - \dots
@@ -216,7 +216,7 @@ print("60 merges, the same as the package's. The last:", package.merges[-1])
 # ## 7. Encoding: the order of learning
 #
 # New text is encoded by the merges that were learned. In which order? A tempting idea is to take the longest token that fits, from left to right.
-# That gives other tokens than the training saw. The rule is: **the merge that was learned first goes first.**
+# That can give other tokens than the training saw. The rule is: **the merge that was learned first goes first.**
 
 # %%
 def encode_piece(piece, merges):
@@ -313,7 +313,7 @@ save_svg(figure, FIGURES / "bytes_per_token.svg", "Bytes per token against vocab
 #
 # English gains at once, because every merge like `th` helps many words.
 # Chinese gains later: a merge of three bytes into one character helps that character only.
-# In the end nearly every character of this small world has its token, and the curve comes to the line of 3 bytes.
+# In the end nearly every character that a text meets has its token (only rare ones have not), and the curve comes close to the line of 3 bytes.
 # It cannot go higher, because our rule makes every Chinese character a piece of its own.
 # English ends near {{measured["English"][-1]:.1f}} bytes for each token: most words are one token, together with the space before them.
 #

@@ -34,7 +34,7 @@ for word in sorted(set(after_the)):
 #
 # ## 2. The smallest wrong version: count whole sentences
 #
-# To judge a sentence we could count how often exactly this sentence was seen. Let us try it on the texts of lesson 01.
+# To judge a sentence we could count how often exactly this sentence was seen. Let us try it on texts of the same world as in lesson 01.
 
 # %%
 import itertools
@@ -246,7 +246,8 @@ for size in (256, 512, 1024):
     print(f"V = {size:4d}: loss {loss:.2f} nats per token, {bits_per_byte:.2f} bits per byte")
 
 # %% [markdown]
-# By the loss the smallest vocabulary looks best. By bits per byte it is the worst: a byte says less than a word, and there are many more of them.
+# By the loss the smallest vocabulary looks best, because a byte is easier to guess than a word. By bits per byte it is the worst: there are many more bytes,
+# and with `n = 3` the model sees only two of them back.
 # A byte is stored in 8 bits, so this is a measure of compression too: with the last of these models the text could be stored in {{100 * bits_per_byte / 8:.0f}} % of its size.
 #
 # ## 8. The same thing as a network

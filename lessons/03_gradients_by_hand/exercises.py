@@ -31,8 +31,8 @@ def two_token_backward(dy, x, here, before):
 
 
 def is_right(f, gradient, x):
-    """Whether `gradient` is the gradient of f at x. A wrong one may differ only in its largest number, by one
-    percent: reject it. f may be tiny or huge.
+    """Whether `gradient` is the gradient of f at x. A wrong one may be off in one number only, by one percent of the
+    largest, or in all by 1 in 1000, or have two numbers exchanged: reject it. f may be tiny or huge.
 
     f(array) -> float, smooth; gradient and x arrays of one shape -> bool. Call f at most 50 times.
     """
