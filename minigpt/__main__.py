@@ -46,7 +46,9 @@ def main(argv=None):
         what = COMMANDS[name][1]
         command = argparse.ArgumentParser(prog=f"python -m minigpt {name}", description=what[0].upper() + what[1:] + ".")
         getattr(module, f"add_{name}_arguments")(command)
-        status = getattr(module, f"run_{name}")(command.parse_args(argv[1:])) or 0
+        arguments = command.parse_args(argv[1:])
+        _check_paths(command, arguments)
+        status = getattr(module, f"run_{name}")(arguments) or 0
         if sys.stdout:  # None when it was closed
             sys.stdout.flush()
         return status
@@ -67,6 +69,13 @@ def main(argv=None):
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _check_paths(command, arguments):
+    """ValueError for a FILE or FOLDER that is empty, as an unset variable of the shell leaves it."""
+    for action in command._actions:
+        if action.metavar in ("FILE", "FOLDER") and getattr(arguments, action.dest, None) == "":
+            raise ValueError(f"{action.option_strings[0] if action.option_strings else action.metavar} is empty; give a path, or leave it out")
 
 
 def _like_ctrl_c(number, frame):

@@ -83,7 +83,8 @@ class GPTConfig:
         if self.position == "sinusoidal" and self.n_embd % 2:
             raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
         _check_values(self, ["dropout"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
-        _check_values(self, ["norm_eps", "rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
+        _check_values(self, ["norm_eps"], lambda value: 0.0 < value <= 1.0, "above 0 and at most 1")
+        _check_values(self, ["rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
         _check_choices(self)
 
     @classmethod
@@ -106,7 +107,7 @@ class GPTConfig:
         """Width of the MLP; SwiGLU has three matrices instead of two, so 8/3 keeps the parameter count."""
         if self.n_inner is not None:
             return self.n_inner
-        return 8 * (8 * self.n_embd // 3 // 8) if self.mlp == "swiglu" else 4 * self.n_embd
+        return max(8, 8 * (8 * self.n_embd // 3 // 8)) if self.mlp == "swiglu" else 4 * self.n_embd
 
     @classmethod
     def from_pretrained(cls, name_or_folder):
@@ -143,7 +144,7 @@ class TrainConfig:
 
     def __post_init__(self):
         _check_types(self)
-        _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: value >= 1, "at least 1")
+        _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: 1 <= value <= 2**53, "at least 1 and at most 2**53")
         _check_values(self, ["warmup", "flat", "final_lr"], lambda value: 0.0 <= value <= 1.0, "a fraction between 0 and 1")
         _check_values(self, ["beta1", "beta2", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
         _check_values(self, ["lr", "muon_lr", "weight_decay", "clip", "seed"], lambda value: 0 <= value < math.inf, "a number, 0 or more")

@@ -65,7 +65,9 @@ class InstructGPT:
     def from_pretrained(cls, name_or_folder, **options):
         """A shipped checkpoint ("micro") or a folder with a model and its tokenizer."""
         folder = find_folder(name_or_folder)
-        return cls(GPT.from_pretrained(folder, **options), Tokenizer.load(folder))
+        model, tok = GPT.from_pretrained(folder, **options), Tokenizer.load(folder)
+        huggingface.check_pair(model.config, tok)
+        return cls(model, tok)
 
     def answer(self, text, **settings):
         """The answer to one instruction, as text. Greedy unless settings (fields of SampleConfig) say otherwise."""

@@ -94,7 +94,7 @@ def test_a_checkpoint_of_unusual_settings_comes_back_bit_for_bit(tmp_path):
     ({"position": "sinusoidal", "n_embd": 33, "n_head": 3}, "n_embd is 33"), ({"norm": "batch"}, "norm is 'batch'"),
     ({"mlp": "relu"}, "gelu"), ({"position": "absolute"}, "alibi"), ({"vocab_size": 0}, "vocab_size is 0"),
     ({"block_size": 2**24}, "block_size is 16777216.* at most 1048576"), ({"n_inner": 0}, "n_inner is 0"),
-    ({"dropout": float("nan")}, "dropout is nan"), ({"norm_eps": 0.0}, "norm_eps is 0.0"), ({"rope_theta": float("inf")}, "rope_theta is inf")], ids=str)
+    ({"dropout": float("nan")}, "dropout is nan"), ({"norm_eps": 0.0}, "norm_eps is 0.0"), ({"norm_eps": 1e300}, "norm_eps is 1e.300.* at most 1"), ({"rope_theta": float("inf")}, "rope_theta is inf")], ids=str)
 def test_models_that_cannot_be_are_refused_by_name(settings, words):
     with pytest.raises(ValueError, match=words) as error:
         GPTConfig(**settings)
@@ -114,6 +114,6 @@ def test_runs_that_cannot_be_are_refused_by_name(settings, words):
 
 def test_sizes_follow_the_settings():
     assert GPTConfig(n_embd=96, n_head=6).head_size == 16 and GPTConfig(n_head=4).kv_heads == 4 and GPTConfig(n_kv_head=2).kv_heads == 2
-    assert GPTConfig(n_embd=48).inner == 192 and GPTConfig(n_embd=48, mlp="swiglu").inner == 128 and UNUSUAL[GPTConfig].inner == 20
+    assert GPTConfig(n_embd=48).inner == 192 and GPTConfig(n_embd=48, mlp="swiglu").inner == 128 and GPTConfig(n_embd=2, n_head=1, mlp="swiglu").inner == 8 and UNUSUAL[GPTConfig].inner == 20
     assert TrainConfig(tokens=10_000, batch_tokens=3000).steps == 3 and TrainConfig(tokens=10, batch_tokens=3000).steps == 1
     assert all(config.position == "rope" for config in PRESETS.values())

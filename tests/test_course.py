@@ -330,6 +330,10 @@ def test_the_notebook_is_nbformat_4_with_outputs(folder):
     assert cells[2]["source"].startswith("## 1. Twice") and "$$\ny = " in cells[2]["source"]
     assert cells[3]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "twice 21 is 42\n"}]
     assert "<svg" in cells[7]["outputs"][1]["data"]["image/svg+xml"]
+    path.write_text("what a student added")
+    with pytest.raises(ValueError, match="lesson.ipynb exists"):
+        write_notebook(read_lesson(folder / "lesson.py"))
+    assert path.read_text() == "what a student added"
 
 
 # --- figures

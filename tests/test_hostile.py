@@ -1,6 +1,7 @@
 """What users, files and machines can throw at the commands: each is served, or refused in one line, and nothing depends on the machine."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from minigpt.nn import losses
 from minigpt.nn.gradcheck import perturb
 from minigpt.sample.explain import continuation_logprobs
 from minigpt.sample.generate import generate
+from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train.pretrain import read_text
 
@@ -102,9 +104,9 @@ def test_a_model_without_our_chat_tokens_continues_texts_and_refuses_instruction
 
 
 @pytest.mark.parametrize("data, words", [
-    (b"", "1 tokens"), (b"Mary reads.", "give more text"), (TEXT[:400].encode(), "last tenth"), (b"caf\xe9", "not UTF-8 at byte 3"),
+    (b"", "1 tokens"), (b"<|endoftext|>" * 3000, "1 tokens"), (b"Mary reads.", "give more text"), (TEXT[:400].encode(), "last tenth"), (b"caf\xe9", "not UTF-8 at byte 3"),
     (b"\xef\xbb\xbfcaf\xe9", "not UTF-8 at byte 6"), (TEXT.encode("utf-16"), "not UTF-8 at byte 0"), (TEXT.encode()[:-1], "not UTF-8")],
-    ids=["empty", "short", "short validation", "Latin-1", "Latin-1 after a mark", "UTF-16", "half a character"])
+    ids=["empty", "only ends", "short", "short validation", "Latin-1", "Latin-1 after a mark", "UTF-16", "half a character"])
 def test_texts_that_cannot_be_trained_on_are_refused(data, words, kit, tmp_path, capsys):
     (tmp_path / "a.txt").write_bytes(data)
     refused(capsys, command(kit, "pretrain", tmp_path / "out", "--text", tmp_path / "a.txt"), tmp_path / "a.txt", words)
@@ -112,11 +114,30 @@ def test_texts_that_cannot_be_trained_on_are_refused(data, words, kit, tmp_path,
 
 def test_paths_of_inputs_that_are_wrong_are_refused(kit, tmp_path, capsys):
     for flag, path, words in (("--text", tmp_path, "not a regular file"), ("--text", tmp_path / "none", "No such file"),
-                              ("--tokenizer", tmp_path / "none", "neither a folder"), ("--tokenizer", tmp_path, "no tokenizer in")):
+                              ("--tokenizer", tmp_path / "none", "neither a folder"), ("--tokenizer", tmp_path, "no tokenizer in"),
+                              ("--text", "", "--text is empty"), ("--tokenizer", "", "--tokenizer is empty"), ("--out", "", "--out is empty")):
         refused(capsys, command(kit, "pretrain", tmp_path / "out", flag, path), path, words)
     for flag, path, words in (("--model", tmp_path / "none", "neither a folder"), ("--model", tmp_path, "no model in"),
                               ("--instructions", tmp_path / "none", "No such file")):
         refused(capsys, command(kit, "sft", tmp_path / "out", flag, path), path, words)
+
+
+def test_a_tokenizer_of_another_model_is_refused_before_any_work(kit, tmp_path, capsys):
+    shutil.copytree(straight(kit, "sft"), tmp_path / "pair")
+    tok = Tokenizer.train(["Mary reads."], 262, SPECIAL_TOKENS)
+    words = [*tok.vocabulary, *(b"%d" % i for i in range(100))]
+    Tokenizer(words, tok.merges, tok.special_tokens, tok.split).save(tmp_path / "pair")
+    for argv in (["answer", "hi", "--model", f"{tmp_path}/pair"], command(kit, "sft", tmp_path / "a", "--model", tmp_path / "pair"),
+                 ["pretrain", "--text", f"{kit}/text.txt", "--model", f"{tmp_path}/pair", "--out", f"{tmp_path}/b"]):
+        refused(capsys, argv, f"the tokenizer has {len(words)} tokens, the model 300")
+
+
+def test_a_trained_model_is_not_overwritten_by_another(kit, tmp_path, capsys):
+    trained = straight(kit, "sft")
+    before = digest(trained)
+    for command in ("export", "import"):
+        refused(capsys, [command, str(straight(kit, "pretrain")), "--out", str(trained)], "a trained model that would be overwritten")
+    assert digest(trained) == before
 
 
 @pytest.mark.slow

@@ -211,8 +211,10 @@ def test_a_large_model_takes_numpys_products_and_two_shards(count, shards, monke
     monkeypatch.setattr(trainer, "cores", lambda: count)
     model = new_model(backend="fast")
     assert (model.matmul, trainer.default_shards(model)) == ("numba", shards)
-    monkeypatch.setattr(gpt, "LARGE", 0)
+    monkeypatch.setattr(gpt, "OWN_PRODUCTS", 0)
     model = new_model(backend="fast")
+    assert (model.matmul, trainer.default_shards(model)) == ("blas", shards)
+    monkeypatch.setattr(gpt, "LARGE", 0)
     assert (model.matmul, trainer.default_shards(model)) == ("blas", 2)
 
 
@@ -269,6 +271,10 @@ def test_a_run_goes_on_with_its_own_shards(tmp_path, monkeypatch):
 def test_the_numbers_of_an_evaluation_may_be_numpys(tmp_path):
     log = train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=lambda step, model: {"held_out": np.float32(0.5), "asked": np.int64(3)}))
     assert trainer.read_log(tmp_path) == log
+    for wrong in ('{"step": 1}', '{"step": 1, "tokens": 8, "loss": null, "lr": 0.1}', '{"step": 1, "tokens": 8, "loss": 2.0, "lr": 0.1, "dev": "a"}'):
+        (tmp_path / "log.jsonl").write_text(wrong + "\n")
+        with pytest.raises(ValueError, match="line 1: not an entry with the numbers"):
+            trainer.read_log(tmp_path)
 
 
 def test_other_settings_cannot_resume(tmp_path):

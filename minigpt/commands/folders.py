@@ -7,6 +7,7 @@ from minigpt.interop import huggingface
 from minigpt.model import GPT
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
+from minigpt.train import checkpoint
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
 
@@ -69,6 +70,8 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False):
     folder = find_folder(arguments.model)
     if Path(arguments.out).exists() and folder.samefile(arguments.out):
         raise ValueError(f"--out is {arguments.out}, the model's own folder, which would be overwritten; choose another")
+    if checkpoint.exists(Path(arguments.out)) or (Path(arguments.out) / "train.json").exists():  # what was converted can be again
+        raise ValueError(f"--out is {arguments.out}, which holds a trained model that would be overwritten; choose another")
     model = GPT.from_pretrained(folder, backend="numpy")
     tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
     if tok is None and _has_tokenizer(Path(arguments.out)):

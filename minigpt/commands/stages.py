@@ -10,6 +10,7 @@ from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add
 from minigpt.evaluate import tasks
 from minigpt.files import find_folder, make_folder, write_json
 from minigpt.interop import safetensors
+from minigpt.interop.huggingface import MODEL_FILES, check_pair
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
@@ -111,7 +112,7 @@ def run_pretrain(arguments):
         tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
     else:
         tok = world_tokenizer(world, shape.vocab_size, config.seed)
-    shape = shape if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
+    shape = check_pair(shape, tok) if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
     model = GPT.from_pretrained(base, backend=arguments.backend) if base else GPT(shape, config.seed, backend=arguments.backend)
@@ -158,7 +159,8 @@ def run_sft(arguments):
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
     if arguments.held_out and not arguments.instructions:
         raise ValueError("--held-out goes with --instructions; of the world's, --dev asks questions that are not learned")
-    T, tok = GPTConfig.from_pretrained(base).block_size, Tokenizer.load(base)
+    shape, tok = GPTConfig.from_pretrained(base), Tokenizer.load(base)
+    T = check_pair(shape, tok).block_size
     conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
                                for path in (arguments.instructions, arguments.held_out))
     if arguments.show:
@@ -176,7 +178,7 @@ def run_sft(arguments):
 def _run_folder(path):
     """The folder of a run, made or found; refused where it holds a model of other origin, which the run would overwrite."""
     folder = make_folder(path)
-    if (folder / "model.safetensors").exists() and not checkpoint.exists(folder):
+    if any((folder / name).exists() for name in MODEL_FILES) and not checkpoint.exists(folder):
         raise ValueError(f"--out is {path}, which holds a model that was not trained there and would be overwritten; choose another")
     return folder
 
@@ -217,8 +219,10 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
     log = sft.tune(model, rows, replay, config, folder, on_eval, expected)
     if dev and (Path(folder) / BEST).exists():  # a finished run that was not asked then has none
-        best = safetensors.read_metadata(Path(folder) / BEST)
-        model.params.flat[:] = safetensors.load_file(Path(folder) / BEST)["weights"]
+        best, weights = safetensors.read_metadata(Path(folder) / BEST), safetensors.load_file(Path(folder) / BEST).get("weights")
+        if weights is None or weights.shape != model.params.flat.shape or not {"step", "dev"} <= best.keys():
+            raise ValueError(f"{Path(folder) / BEST} is not of this run; remove it, and the same command keeps the last weights")
+        model.params.flat[:] = weights
         print(f"best on dev: step {best['step']} of {config.steps}, {100 * float(best['dev']):.1f} % right")
     return log
 

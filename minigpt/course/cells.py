@@ -60,7 +60,7 @@ def find_folders(folder):
 def find_lesson(number, folder):
     """("05", lessons/) -> Lesson. "5" is accepted. Raises ValueError that lists the lessons there are."""
     folders = find_folders(folder)
-    if number.zfill(2) not in folders:
+    if not number or number.zfill(2) not in folders:
         raise ValueError(f"no lesson {number!r}: there are {' '.join(folders) or 'none'}")
     return read_lesson(folders[number.zfill(2)] / "lesson.py")
 

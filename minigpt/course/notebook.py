@@ -1,6 +1,7 @@
 """A lesson as a Jupyter notebook (nbformat 4.5), executed: prose, code and output. Git ignores it; lesson.py is the source."""
 import json
 import re
+from pathlib import Path
 
 from minigpt.course.run import IMAGE, run_cells
 from minigpt.files import atomic_write
@@ -9,8 +10,10 @@ SETUP = '%matplotlib inline\n__file__ = "lesson.py"  # a notebook does not know 
 
 
 def write_notebook(lesson, path=None):
-    """Runs the lesson and writes the notebook (default: lesson.ipynb beside lesson.py, where its figures are found). -> path"""
-    path = path or lesson.folder / "lesson.ipynb"
+    """Runs the lesson and writes the notebook (default: lesson.ipynb beside lesson.py, where its figures are found). ValueError where there is one. -> path"""
+    path = Path(path or lesson.folder / "lesson.ipynb")
+    if path.exists():
+        raise ValueError(f"{path} exists, perhaps with somebody's work in it; rename or remove it")
     heading = f"# {lesson.title}\n\n**{lesson.header['question']}**"
     cells = [_markdown("title", heading), _code("setup", SETUP, [])]
     for done in run_cells(lesson):

@@ -14,6 +14,7 @@ from minigpt.nn.gpt import transformer_specs
 from minigpt.text import template
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+MODEL_FILES = ("config.json", WEIGHTS)  # where either lies, somebody has a model
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.ckpt")
 LARGEST_HALF = 65504.0                  # what float16 can hold
 
@@ -168,12 +169,18 @@ def _cast(name, array, dtype):
     return array.astype(dtype, copy=False)
 
 
+def check_pair(config, tokenizer):
+    """ValueError where the tokenizer has ids that the model does not know -> config"""
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}: they are not a pair; use the tokenizer that it was trained with")
+    return config
+
+
 def _special_ids(config, tokenizer, stop):
     """generation_config.json: where a text begins and what ends an answer: the tokenizer's end tokens, and the ids in `stop`."""
     if tokenizer is None:
         return {"bos_token_id": None, "eos_token_id": _one_or_many(sorted(stop))}
-    if tokenizer.vocab_size > config.vocab_size:
-        raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}: they are not a pair")
+    check_pair(config, tokenizer)
     ids = tokenizer.special_tokens
     ends = [ids[text] for text in ("<|endoftext|>", "<|end|>") if text in ids]
     ends += sorted(set(stop).difference(ends))

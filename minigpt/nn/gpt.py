@@ -9,6 +9,8 @@ from minigpt.nn.backend import get_ops
 from minigpt.nn.layers import NORMS, POSITIONS, Context
 from minigpt.nn.params import LARGE, Params, Spec
 
+OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a fiftieth on AMD's
+
 
 @dataclass
 class KVCache:
@@ -43,14 +45,14 @@ class Transformer:
 
     params and grads are named views into flat buffers. dtype "float32" to train, "float64" to check gradients.
     backend "numpy" (readable) | "fast" (Numba). matmul: the matrix products of "fast", "numba" (ours) | "blas" (NumPy's);
-    None: ours, but NumPy's for a large model, whose weights come from memory (`bench --only products` measures both).
+    None: ours, but NumPy's from eight million parameters on (`bench --only products` measures both).
     """
 
     def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}; a model computes in float32 or float64")
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
-        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.large else "numba")
+        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.params.flat.size > OWN_PRODUCTS else "numba")
         self.ops = get_ops(backend, self.matmul)
         self._grads = None
         self.tables = _position_tables(config, self.params.dtype)

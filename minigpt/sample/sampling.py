@@ -60,8 +60,8 @@ def penalise(logits, seen, penalty):
     z = logits.copy()
     for row, ids in zip(z, seen, strict=True):
         ids = np.unique(np.asarray(ids, np.int64))
-        with np.errstate(over="ignore"):  # a huge penalty makes -inf of what is below 0, which is what it says
-            row[ids] = np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty)
+        with np.errstate(over="ignore"):  # a huge penalty makes -inf of what is below 0, which is what it says; a tiny one must not make inf
+            row[ids] = np.minimum(np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty), np.finfo(row.dtype).max)
     return z
 
 

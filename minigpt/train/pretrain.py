@@ -34,7 +34,7 @@ def text_rows(path, tok, T):
 
 
 def _documents(text):
-    return [part for part in text.split(END) if part.strip()] or [text]
+    return [part for part in text.split(END) if part.strip()] or [""]
 
 
 def _rows(documents, tok, T, tokens=math.inf):

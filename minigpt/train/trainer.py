@@ -155,6 +155,8 @@ def read_log(folder):
             entry = parse_json(line)
             if not isinstance(entry, dict) or entry.get("step") != number:
                 raise ValueError(f"not the entry of step {number}")
+            if not {"tokens", "loss", "lr"} <= entry.keys() or not all(isinstance(value, (int, float)) for value in entry.values()):
+                raise ValueError("not an entry with the numbers tokens, loss and lr")
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}; put the run's own log back, or start anew with another --out") from None
         log.append(entry)
