@@ -174,3 +174,6 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.count("\n  reference: ") == 3
     assert main(["export", str(tmp_path / "tuned"), "--out", str(tmp_path / "exported"), "--dtype", "float16"]) == 0
     assert main(["import", str(tmp_path / "exported"), "--out", str(tmp_path / "imported")]) == 0
+    del report["scores"]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert "report.json is not whole; remove it" in refused(capsys, *argv)

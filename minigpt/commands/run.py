@@ -59,6 +59,8 @@ def run_run(arguments):
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
     done = _read_dict(folder / REPORT) if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
+        if not {"scores", "samples"} <= done.keys():
+            raise ValueError(f"{folder / REPORT} is not whole; remove it, and the same command makes it anew")
         print(f"already done ({folder / REPORT}); remove {folder}, or choose another --out, to start anew\n")
         return _finish(done, recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
