@@ -1,4 +1,5 @@
 """The stages' data: text files and conversations in, rows out; what is wrong with a file is said in one line."""
+import itertools
 import json
 import math
 import shutil
@@ -11,6 +12,7 @@ from minigpt.__main__ import main
 from minigpt.commands import stages
 from minigpt.config import SFT
 from minigpt.interop import safetensors
+from minigpt.interop.huggingface import MODEL_FILES
 from minigpt.model import GPT
 from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
@@ -75,8 +77,9 @@ def test_pretraining_goes_on_from_a_model(kit, tmp_path, capsys):
 def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
     """Not by another training, by a tokenizer, or by its own copy of half the precision."""
     shutil.copytree(kit / "base", tmp_path / "theirs", ignore=shutil.ignore_patterns(checkpoint.FILE))
-    for stage in STAGES:
-        refused(capsys, command(kit, stage, tmp_path / "theirs"), "was not trained there and would be overwritten")
+    for stage, name in itertools.product(STAGES, MODEL_FILES):  # either file alone stands for a model, whatever lies beside it
+        shutil.copytree(tmp_path / "theirs", tmp_path / stage / name, ignore=shutil.ignore_patterns(*set(MODEL_FILES) - {name}))
+        refused(capsys, command(kit, stage, tmp_path / stage / name), "was not trained there and would be overwritten")
     refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--out", f"{tmp_path}/theirs"], "holds a model whose tokenizer would be replaced")
     refused(capsys, ["export", f"{tmp_path}/theirs", "--out", f"{tmp_path}/theirs", "--dtype", "float16"], "the model's own folder")
 
@@ -233,6 +236,9 @@ def test_tuning_on_the_world_ends_with_the_best_model_on_dev(tmp_path, capsys):
     assert f"best on dev: step {best} of 6" in capsys.readouterr().out
     weights = safetensors.load_file(tmp_path / stages.BEST)["weights"]
     np.testing.assert_array_equal(GPT.from_pretrained(tmp_path).params.flat, weights)
+    for foreign in ({"weights": weights[:3]}, {"others": weights}):
+        safetensors.save_file(foreign, tmp_path / stages.BEST, {"step": "3", "dev": "0.5"})
+        refused(capsys, argv, "best.safetensors is not of this run; remove it")
 
 
 def test_what_is_learned_can_be_seen(kit, capsys, monkeypatch):
