@@ -76,6 +76,12 @@ def test_what_cannot_be_written_is_known_before_anything_is_measured(flags, word
     assert words in capsys.readouterr().err
 
 
+def test_the_text_that_is_measured_is_not_overwritten(tmp_path, capsys):
+    (text := tmp_path / "a.txt").write_text("Mary reads.")
+    assert main(["bench", "--text", str(text), "--json", str(tmp_path / "." / "a.txt")]) == 1
+    assert "the text itself" in capsys.readouterr().err and text.read_text() == "Mary reads."
+
+
 def test_json_and_a_failing_child(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "_attention", lambda arguments: ("title", ["a", "b"], [["x", "1"]]))
     parser = __import__("argparse").ArgumentParser()

@@ -43,6 +43,10 @@ def run_bench(arguments):
         raise ValueError(f"--pairs is {arguments.pairs}; it must be at least 1")
     if unknown := set(arguments.shapes) - set(steps.SHAPES):
         raise ValueError(f"--shapes holds {sorted(unknown)[0]!r}; choose from {''.join(steps.SHAPES)}")
+    if not arguments.shapes:
+        raise ValueError(f"--shapes is empty; choose from {''.join(steps.SHAPES)}")
+    if arguments.text and arguments.json and os.path.exists(arguments.json) and os.path.samefile(arguments.text, arguments.json):
+        raise ValueError(f"--json is {arguments.json}, the text itself, which would be overwritten; choose another file")
     if arguments.text and (arguments.readme is not None or arguments.only != SECTIONS):
         raise ValueError("--text is a measurement of its own; leave --readme and --only out")
     found = {"machine": measure.machine()}
