@@ -77,6 +77,8 @@ def test_pretraining_goes_on_from_a_model(kit, tmp_path, capsys):
 def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
     """Not by another training, by a tokenizer, or by its own copy of half the precision."""
     shutil.copytree(kit / "base", tmp_path / "theirs", ignore=shutil.ignore_patterns(checkpoint.FILE))
+    for stage in STAGES:
+        refused(capsys, command(kit, stage, tmp_path / "theirs"), "was not trained there and would be overwritten")
     for stage, name in itertools.product(STAGES, MODEL_FILES):  # either file alone stands for a model, whatever lies beside it
         shutil.copytree(tmp_path / "theirs", tmp_path / stage / name, ignore=shutil.ignore_patterns(*set(MODEL_FILES) - {name}))
         refused(capsys, command(kit, stage, tmp_path / stage / name), "was not trained there and would be overwritten")

@@ -218,10 +218,10 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
     if replayed >= T:
         replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
     log = sft.tune(model, rows, replay, config, folder, on_eval, expected)
-    if dev and (Path(folder) / BEST).exists():  # a finished run that was not asked then has none
-        best, weights = safetensors.read_metadata(Path(folder) / BEST), safetensors.load_file(Path(folder) / BEST).get("weights")
+    if dev and (path := Path(folder) / BEST).exists():  # a finished run that was not asked then has none
+        best, weights = safetensors.read_metadata(path), safetensors.load_file(path).get("weights")
         if weights is None or weights.shape != model.params.flat.shape or not {"step", "dev"} <= best.keys():
-            raise ValueError(f"{Path(folder) / BEST} is not of this run; remove it, and the same command keeps the last weights")
+            raise ValueError(f"{path} is not of this run; remove it, and the same command keeps the last weights")
         model.params.flat[:] = weights
         print(f"best on dev: step {best['step']} of {config.steps}, {100 * float(best['dev']):.1f} % right")
     return log

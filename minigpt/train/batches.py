@@ -89,7 +89,8 @@ def rows_from_stream(ids, T, first=None):
 def pack(examples, T, pad):
     """Whole examples side by side in rows of T+1 tokens; what does not fit an open row opens a new one (first fit).
 
-    examples: (ids, mask) one after the other -> Rows. An example is never cut: one longer than T+1 is an error.
+    examples: (ids, mask) one after the other -> Rows. They are kept until all have their place: give arrays, for lists of numbers
+    take eight times the room. An example is never cut: one longer than T+1 is an error.
     """
     rows, room, open_rows = [], [], []
     for number, (ids, mask) in enumerate(examples, 1):

@@ -82,7 +82,7 @@ def tuning_rows(conversations, tok, T):
 
 
 def _encode(messages, tok):
-    """render's lists as arrays: lists of Python's numbers take eight times the room -> ids (n,) int32, mask (n,) bool"""
+    """What `render` makes of a conversation, as the arrays that `pack` keeps -> ids (n,) int32, mask (n,) bool"""
     ids, mask = render(messages, tok)
     return np.array(ids, np.int32), np.array(mask, bool)
 
