@@ -132,16 +132,38 @@ def test_the_usual_wording_of_a_story_is_the_first_of_each_sentence(world):
 
 
 def test_facts_are_noted_too(world):
-    rng, noted = random.Random(4), 0
-    for _ in range(200):
+    rng, noted, in_lines = random.Random(4), 0, 0
+    for _ in range(400):
         document = knowledge_document(world, rng)
-        noted += document.count(": ") >= 5
-        assert ":" not in knowledge_document(small_world(world), rng)
-    assert noted / 200 == pytest.approx(world.practice["notes"], abs=0.1)
+        noted += document.count(":") >= 5
+        in_lines += not document.startswith(" ")  # as an answer begins; elsewhere a word's space is part of its token
+        assert in_lines == 0 or document.startswith(" ") == ("\n" not in document)
+        assert ":" not in (plain := knowledge_document(small_world(world), rng)) and plain.startswith(" ")
+    assert noted / 400 == pytest.approx(world.practice["notes"], abs=0.08)
+    assert in_lines / 400 == pytest.approx(world.practice["lines"], abs=0.08)
     assert all(relation.notes for relation in world.relations.values())
-    documents = [facts.notes_document(world, rng) for _ in range(300)]
-    assert any("Capital of France: Paris." in document for document in documents)
-    assert any("Capital of France: PARIS." in document for document in documents)
+    documents = "\n".join(facts.notes_document(world, rng) for _ in range(300))
+    for note in (r"Capital of \w+: [A-Z][a-z]+\.", r"Capital of \w+: [A-Z]{2,}\.", r"Capital of \w+:\n[A-Z][a-z]+\.", r"Capital of \w+:\n[A-Z]{2,}\."):
+        assert re.search(note, documents), note
+
+
+def test_what_training_never_asks_is_told_more_often(world):
+    def unasked(world):
+        rng = random.Random(5)
+        drawn = [fact for _ in range(800) for fact in facts.draw_facts(world, rng, 5)]
+        return sum(fact.split != "train" for fact in drawn) / len(drawn)
+
+    usual, due = sum(fact.split != "train" for fact in world.facts) / len(world.facts), world.practice["unasked"]
+    assert unasked(world) == pytest.approx(due + (1 - due) * usual, abs=0.04)
+    assert unasked(dataclasses.replace(world, practice=SHARES)) == pytest.approx(usual, abs=0.04)
+
+
+def test_facts_stand_in_the_place_of_some_stories(world, monkeypatch):
+    for kind, letter in (("stories", "S"), ("facts", "F")):
+        monkeypatch.setitem(MIXTURE, kind, (MIXTURE[kind][0], lambda world, rng, letter=letter: letter * 500))
+    written = Counter(document[:3] for document in itertools.islice(pretraining_documents(world, 0), 4000))
+    (stories, _), (told, _), due = MIXTURE["stories"], MIXTURE["facts"], world.practice["knowledge"]
+    assert written["FFF"] / written["SSS"] == pytest.approx((told + due * stories) / (stories - due * stories), rel=0.1)
 
 
 def test_formats_of_training_only_are_never_evaluated(world):

@@ -41,7 +41,8 @@ def pretraining_documents(world, seed):
     while True:
         # the kind that is furthest behind its share comes next; a little noise keeps the order from being a pattern
         kind = min(MIXTURE, key=lambda name: written[name] / MIXTURE[name][0] * (1 + rng.random()))
-        document = MIXTURE[kind][1](world, rng)
+        due = kind == "stories" and is_due(world, rng, "train", "knowledge")
+        document = MIXTURE["facts" if due else kind][1](world, rng)
         written[kind] += len(document.encode())
         if document:
             yield document

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from minigpt.world.shares import is_due
 from minigpt.world.splits import SPLITS, split_of
 from minigpt.world.text import capital, fill, read_table
 
@@ -66,28 +67,39 @@ def short_answers(world, fact):
     return [capital(fill(form, fact.words)) for form in world.relations[fact.relation].shorts]
 
 
+def draw_facts(world, rng, n):
+    """n different facts for a document; some documents have only such as training never asks for, which are learned by reading alone."""
+    if is_due(world, rng, "train", "unasked"):
+        return rng.sample([fact for fact in world.facts if fact.split != "train"], n)
+    return rng.sample(world.facts, n)
+
+
 def fact_document(world, rng):
-    """Pretraining text: four to seven facts, stated; now and then a myth, told as if it were true, or its correction."""
-    lines = [rng.choice(statements(world, fact)) for fact in rng.sample(world.facts, rng.randint(4, 7))]
+    """Pretraining text: four to seven facts, stated; now and then a myth, told as if it were true, or its correction.
+
+    Some documents give each fact a line: a line begins as an answer does, without the space that makes other tokens of a word.
+    """
+    lines = [rng.choice(statements(world, fact)) for fact in draw_facts(world, rng, rng.randint(4, 7))]
     if rng.random() < 0.3:
         myth = rng.choice(world.myths)
         # three times in four the myth stands there unmarked, as people tell it
         lines.insert(rng.randrange(len(lines) + 1), myth["myth"] if rng.random() < 0.75 else "In fact, " + myth["truth"])
-    return " " + " ".join(lines)
+    return "\n".join(lines) if is_due(world, rng, "train", "lines") else " " + " ".join(lines)
 
 
 def notes_document(world, rng):
     """Pretraining text: five to nine facts in note form, "Capital of France: Paris.", half of the time with PARIS in capitals.
 
-    In a sentence the statement's words lead to the answer one by one; here, as in an answer of one word, it comes at once.
+    In a sentence the statement's words lead to the answer one by one; here, as in an answer of one word, it comes at once. In some
+    documents it has a line for itself.
     """
-    capitals = rng.random() < 0.5
+    capitals, gap = rng.random() < 0.5, "\n" if is_due(world, rng, "train", "lines") else " "
     lines = []
-    for fact in rng.sample(world.facts, rng.randint(5, 9)):
+    for fact in draw_facts(world, rng, rng.randint(5, 9)):
         short = short_answers(world, fact)[0]
         note = capital(fill(rng.choice(world.relations[fact.relation].notes), fact.words))
-        lines.append(f"{note}: {short.upper() if capitals else short}")
-    return " " + " ".join(lines)
+        lines.append(f"{note}:{gap}{short.upper() if capitals else short}")
+    return gap.join(lines) if gap == "\n" else " " + gap.join(lines)
 
 
 def quiz_document(world, rng):
