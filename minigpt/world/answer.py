@@ -3,15 +3,17 @@
 from minigpt.world import facts
 from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows,
                                   user, verify_exact)
+from minigpt.world.names import draw_name
 from minigpt.world.shares import is_due
 from minigpt.world.splits import seen_by
 from minigpt.world.stories import ask, ask_unknown, tell
-from minigpt.world.text import choose
+from minigpt.world.text import capital, choose, with_article
 
 UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
 # of training only: who can follow these looks for what is asked
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
+SPELLINGS = ("letters", "copy", "article", "lines")
 
 
 def answers(form, shorts, fulls, short_first=False):
@@ -64,9 +66,7 @@ def make_fact(world, rng, split, kind):
     A held-out phrasing is either the question's own form or what stands around it.
     """
     wanted = split if split != "train" and rng.random() < 0.5 else "train"
-    if ("facts", wanted) not in world.cache:
-        world.cache["facts", wanted] = [fact for fact in world.facts if fact.split == wanted]
-    fact = rng.choice(world.cache["facts", wanted])
+    fact = rng.choice(facts.facts_of(world, "extra" if is_due(world, rng, split, "extra") else wanted))
     shorts = facts.short_answers(world, fact)
     form = draw_format(world, rng, split, "facts", shorts[0])
     new_form = split != "train" and rng.random() < 0.25
@@ -83,19 +83,42 @@ def make_fact(world, rng, split, kind):
     return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:], natural=natural)
 
 
-def make_letters(world, rng, split):
-    """Write a word in capital letters: training practises it, for a word that is one token has no letters to see. -> Example"""
-    drawn = rng.choice(rng.choice((world.words["nouns"], world.names, world.words["adjectives"], world.facts, world.facts)))
-    word = drawn.value if isinstance(drawn, facts.Fact) else drawn["en"]
-    wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format="letters", language=draw_language(world, rng, split))
-    facets = make_facets(world, "answer", f"letters/{language}", {}, phrasing, language)
-    return Example("answer", "facts", (user(wording.replace("{word}", word)),), word.upper() + ".", facets)
+def make_spelling(world, rng, split):
+    """Write a word in capital letters, as it is, behind its article, or a few in lines: training practises how answers begin. -> Example
+
+    The first word of an answer has a capital letter and no space before it, and so other tokens than in the question: who can read
+    " smoke" cannot yet write "Smoke".
+    """
+    form = rng.choice(SPELLINGS)
+    words = []
+    for _ in range(rng.randint(3, 5) if form == "lines" else 1):
+        named = form != "article" and rng.random() < 0.25
+        words.append(draw_name(world, rng, split)["en"] if named else rng.choice(rng.choice(spelled_words(world, form == "article"))))
+    write = {"letters": str.upper, "copy": capital, "article": lambda word: capital(with_article(word)), "lines": capital}[form]
+    answer = "\n".join(write(word) for word in words) + ("" if form == "lines" else ".")
+    wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format=form, language=draw_language(world, rng, split))
+    facets = make_facets(world, "answer", f"{form}/{language}", {}, phrasing, language, format=form)
+    return Example("answer", "facts", (user(wording.replace("{word}", ", ".join(words))),), answer, facets)
+
+
+def spelled_words(world, countable):
+    """What is spelt besides names: words of facts (four times, for some stand nowhere else) and of the lexicon. -> lists of words
+
+    countable: only such as have an article.
+    """
+    if ("spelled", countable) not in world.cache:
+        stated = {name: relation.states[0] for name, relation in world.relations.items()}
+        known = sorted({word["en"] for fact in world.facts for slot, word in fact.words.items()
+                        if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation])})
+        tags = ("objects", "animals") if countable else ("nouns", "adjectives")
+        world.cache["spelled", countable] = (*[known] * 4, *([word["en"] for word in world.words[tag]] for tag in tags))
+    return world.cache["spelled", countable]
 
 
 def make(world, rng, split, kind):
     """Make an example of the kind. -> Example"""
-    if kind == "facts" and is_due(world, rng, split, "letters"):
-        return make_letters(world, rng, split)
+    if kind == "facts" and is_due(world, rng, split, "spelling"):
+        return make_spelling(world, rng, split)
     return (make_fact if kind == "facts" else make_reading)(world, rng, split, kind)
 
 

@@ -11,7 +11,10 @@ PARTS = ("state", "ask", "short", "notes")
 
 @dataclass(frozen=True)
 class Fact:
-    """The words x, y and perhaps z stand in relation; a quarter of all facts (split dev and test) is never asked in training."""
+    """The words x, y and perhaps z stand in relation; of facts.tsv a quarter (split dev and test) is never asked in training.
+
+    Those of extra.tsv (split extra) are asked in training alone.
+    """
     relation: str
     words: dict
     split: str
@@ -32,7 +35,7 @@ class Relation:
 
 
 def read_facts(folder):
-    """Read relations.tsv (relation, part, split, text) and facts.tsv (relation, x, y, z). folder -> ({name: Relation}, facts)"""
+    """Read relations.tsv (relation, part, split, text), facts.tsv and extra.tsv (relation, x, y, z). -> ({name: Relation}, facts)"""
     forms = {}
     for row in read_table(folder / "relations.tsv"):
         forms.setdefault(row["relation"], []).append(row)
@@ -44,11 +47,13 @@ def read_facts(folder):
         relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",),
                                    tuple(row["text"] for row in notes))
     facts = []
-    for row in read_table(folder / "facts.tsv"):
-        if row["relation"] not in relations:
-            raise ValueError(f"facts.tsv: relation {row['relation']!r} has no forms in relations.tsv; add them there")
-        words = {slot: {"en": row[slot]} for slot in "xyz"}
-        facts.append(Fact(row["relation"], words, split_of("fact", row["relation"], row["x"], row["z"], percent=12.5)))
+    for name in ("facts.tsv", "extra.tsv"):
+        for row in read_table(folder / name):
+            if row["relation"] not in relations:
+                raise ValueError(f"{name}: relation {row['relation']!r} has no forms in relations.tsv; add them there")
+            words = {slot: {"en": row[slot]} for slot in "xyz"}
+            split = "extra" if name == "extra.tsv" else split_of("fact", row["relation"], row["x"], row["z"], percent=12.5)
+            facts.append(Fact(row["relation"], words, split))
     return relations, tuple(facts)
 
 
@@ -67,10 +72,17 @@ def short_answers(world, fact):
     return [capital(fill(form, fact.words)) for form in world.relations[fact.relation].shorts]
 
 
+def facts_of(world, *splits):
+    """The facts of the splits. -> list"""
+    if ("facts", splits) not in world.cache:
+        world.cache["facts", splits] = [fact for fact in world.facts if fact.split in splits]
+    return world.cache["facts", splits]
+
+
 def draw_facts(world, rng, n):
     """n different facts for a document; some documents have only such as training never asks for, which are learned by reading alone."""
     if is_due(world, rng, "train", "unasked"):
-        return rng.sample([fact for fact in world.facts if fact.split != "train"], n)
+        return rng.sample(facts_of(world, "dev", "test"), n)
     return rng.sample(world.facts, n)
 
 
@@ -104,6 +116,6 @@ def notes_document(world, rng):
 
 def quiz_document(world, rng):
     """Pretraining text: questions with answers, only about facts that may be asked in training."""
-    askable = [fact for fact in rng.sample(world.facts, 10) if fact.split == "train"][:4]
+    askable = [fact for fact in rng.sample(world.facts, 10) if fact.split in ("train", "extra")][:4]
     answers = [rng.choice((short_answers(world, fact)[0], statements(world, fact)[0])) for fact in askable]
     return "\n".join(f" Question: {question(world, fact, rng)} Answer: {answer}" for fact, answer in zip(askable, answers))
