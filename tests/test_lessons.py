@@ -150,6 +150,7 @@ WRONG = {
              ("lowest + (1.0 - lowest) * (1.0", "lowest + (1.0")],
     "08.4": [("x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix", "x = matrix"),  # tall ones never get there
              ("for _ in range(200):", "for _ in range(5):"),  # near, but not exact
+             ("for _ in range(200):", "for _ in range(20):"),  # exact for all but the weakest
              ("x = x / np.sqrt((x * x).sum())", "x = x + 0.0"),  # runs away
              ("    x = matrix.T if", "    return np.linalg.svd(matrix, full_matrices=False)[0] @ np.linalg.svd(matrix, full_matrices=False)[2]\n    x = matrix.T if")],
     "09.1": [("max(2 * M * K * N / peak, moved / bandwidth)", "2 * M * K * N / peak + moved / bandwidth"),  # one after the other
@@ -175,6 +176,9 @@ WRONG = {
     "10.2": [("np.random.default_rng([seed, epoch])", "np.random.default_rng(seed)"),  # the same order in each epoch
              ("np.random.default_rng([seed, epoch])", "np.random.default_rng([seed, n])"),  # some rows twice, others never
              ("np.random.default_rng([seed, epoch])", "np.random"),  # dice with a memory
+             ("np.random.default_rng([seed, epoch]).permutation(R)[place]",  # orders that a restart forgets
+              "globals().setdefault('orders', {}).setdefault((seed, R, epoch), globals().setdefault('dice', {})"
+              ".setdefault(seed, np.random.default_rng(seed)).permutation(R))[place]"),
              ("int(np.random.default_rng([seed, epoch]).permutation(R)[place])", "(place + 7 * epoch + 3 * seed) % R")],  # no shuffle
     "10.3": [("(a * A / (b * B))", "(A / B)"),  # both terms equal instead of both slopes
              ("(operations / 6) **", "operations **"),
@@ -199,6 +203,8 @@ WRONG = {
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # compares means: another question
               "beam = sorted(longer, key=lambda text: -text[1] / len(text[0]))[:width]"),
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]", "beam = sorted(longer, key=lambda text: -text[1])[:1]"),  # greedy
+             ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # keeps every finished text
+              "beam = [text for i, text in enumerate(sorted(longer, key=lambda text: -text[1])) if i < width or text[0][-1] == end]"),
              ("total + float(logp)", "float(logp)")],
     "12.1": [("[mask[t + 1] if starts", "[mask[t] if starts"),  # the trap of one place
              ("mask[t + 1] if starts[t + 1] == starts[t] else 0 for", "mask[t + 1] for"),  # predicts a stranger's first word
