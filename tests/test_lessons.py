@@ -79,7 +79,8 @@ WRONG = {
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[0].reshape(x.shape)"),  # looks at the first number only
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[np.abs(gradient).argmax()].reshape(x.shape)"),  # at the largest
              ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
-    "04.1": [("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
+    "04.1": [("2.0 ** (-8.0 * np.arange(1, H + 1) / H)", "2.0 ** (-8 * np.arange(1, H + 1) // H)"),
+             ("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
              ("scores - slopes", "scores + slopes"),
              ("-np.inf, scores", "0.0, scores")],  # a score of 0 is not a weight of 0
     "04.2": [("return turn(x, 1)", "return turn(x, -1)"),
@@ -95,6 +96,7 @@ WRONG = {
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
+             ("scores[np.triu_indices(len(q), 1)] = -np.inf", "scores[np.triu_indices(len(q), 1)] = -100.0"),  # not below every score
              ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(scores)"),  # overflows
              ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(np.clip(scores, -500, 500))"),  # large scores become equal
              ("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)")],  # over the wrong axis
@@ -136,6 +138,7 @@ WRONG = {
              ("return dsum + attention[1](dsum, attention_cache)", "return dy + attention[1](dsum, attention_cache)"),
              ("feed_forward[1](dsum, forward_cache)", "feed_forward[1](dy, forward_cache)"),
              ("dsum = norm[1](dh, norm1_cache)", "dsum = norm[1](dh, norm2_cache)"),
+             ("attention[1](dsum, attention_cache)", "attention[1](dsum, forward_cache)"),
              ("norm[0](x + a)", "norm[0](a)")],
     "08.1": [("return w - rate * (mu * m + g), m", "return w - rate * m, m"),  # plain momentum
              ("    m = mu * m + g", "    m *= mu\n    m += g"),  # in place

@@ -665,7 +665,7 @@ for part in (1, 8, 64):
     curves[part] = quiet_train(pupil, brief, Run("again", lambda step: batch_at(step, fewer, 8, 0),
         on_eval=lambda step, model: {"held_out": evaluate_loss(model, validation, most=16)}))
     train_loss = np.mean([entry["loss"] for entry in curves[part][-10:]])
-    print(f"read {part:2d} times: loss {train_loss:.2f} on what was read, "
+    print(f"read {part:2d} times: loss {train_loss:.2f} on rows as they were read, "
           f"{curves[part][-1]['held_out']:.2f} on new text")
 
 # %% volatile
@@ -676,7 +676,7 @@ for (part, curve), colour in zip(curves.items(), PALETTE):
     new = [(entry["tokens"], entry["held_out"]) for entry in curve if "held_out" in entry]
     axes.plot(*zip(*new), "o-", color=colour, label=f"each row {part} times")
 axes.set(xlabel="tokens read", ylabel="loss (nats per token)", ylim=(0, None))
-axes.legend(title="loss on new text; dotted: on what was read", loc="lower center",
+axes.legend(title="loss on new text; dotted: on rows as they were read", loc="lower center",
             bbox_to_anchor=(0.5, 1.0), ncols=3)
 save_svg(figure, FIGURES / "again.svg", "Loss against tokens for three amounts of text. With "
          "each row read once, both losses fall together. With each row read 64 times, the loss "

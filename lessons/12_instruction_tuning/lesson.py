@@ -222,6 +222,8 @@ for t in range(first, mask.index(0, first + 3) + 1):
 # Then we ask 60 questions of the split "dev". None of them was taught as it stands; most have a wording that was not taught, or are about a fact that was never asked.
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 
 from minigpt.train import sft
@@ -241,12 +243,12 @@ end = SPECIAL["<|end|>"]
 MASKS = {"right": rows.mask, "one place late": np.roll(rows.mask, 1, axis=1),
          "without <|end|>": rows.mask * (rows.tokens != end)}
 for name, mask_of_rows in MASKS.items():
-    print(f"{name:16s} {mask_of_rows.sum():.0f} tokens count, in {len(rows)} rows")
+    counted = replace(rows, mask=mask_of_rows).batch(np.arange(len(rows))).tokens()
+    print(f"{name:16s} {counted:.0f} tokens count, in {len(rows)} rows")
 
 # %%
 import contextlib
 import io
-from dataclasses import replace
 
 from minigpt.config import SFT
 
