@@ -8,7 +8,7 @@ from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
-from minigpt.sample.stopping import TextStream, cut_before, ends_with
+from minigpt.sample.stopping import TextStream, cut_before, ends_with, listed
 from minigpt.text.template import render
 from minigpt.text.tokenizer import Tokenizer
 
@@ -82,7 +82,7 @@ class InstructGPT:
 
         stop_texts: where one of them appears, the answer ends before it.
         """
-        stop_texts = stop_texts if isinstance(stop_texts, str) else tuple(stop_texts)  # `generations` refuses a single text
+        stop_texts = listed(stop_texts)
         rows = self.generations(conversations, on_text, stop_texts, **settings)
         return [cut_before(self.tokenizer.decode(row.ids, skip_special_tokens=True), stop_texts).strip() for row in rows]
 
@@ -90,7 +90,7 @@ class InstructGPT:
         """Like `answers`, with ids (those of a stop text too) and log-probabilities -> list of Generation"""
         config = dataclasses.replace(ANSWER, **settings)
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
-        stop_texts = stop_texts if isinstance(stop_texts, str) else tuple(stop_texts)
+        stop_texts = listed(stop_texts)
         ends = ends_with(self.tokenizer, stop_texts, skip_special_tokens=True)
         stream = TextStream(self.tokenizer, on_text, stop_texts) if on_text else None
         rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends, vocab_size=self.tokenizer.vocab_size)

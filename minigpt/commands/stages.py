@@ -26,7 +26,8 @@ from minigpt.world import FAMILIES, load_world, pretraining_documents
 VOCAB_SIZE = 2048
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 SETTINGS = "train.json"  # of a finished run
-WRITTEN = (LOG, SETTINGS, BEST, "curves.png", *MODEL_FILES, "generation_config.json",
+RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "dev"}}  # and keys by which they are known
+WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
            "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
@@ -186,7 +187,7 @@ def _run_folder(path, *sources):
     """
     folder = make_folder(path)
     _spare(folder, *sources)
-    for name in (LOG, SETTINGS, BEST):
+    for name in RUN_FILES:
         if (folder / name).exists() and not checkpoint.exists(folder) and not _of_a_run(folder / name):
             raise ValueError(f"{folder / name} is no file of a run and would be overwritten; choose another --out")
     if any((folder / name).exists() for name in MODEL_FILES) and not checkpoint.exists(folder):
@@ -202,15 +203,15 @@ def _spare(folder, *sources):
 
 
 def _of_a_run(path):
-    """Whether a file is what a run writes by this name; an empty log is what one that ended at once leaves."""
+    """Whether a file is what a run writes by this name."""
+    data = read_bytes(path)
+    if path.name == LOG:
+        data = data.partition(b"\n")[0] or b'{"step": 0}'  # a run that ended at once leaves an empty log
     try:
-        if path.name == BEST:
-            return {"step", "dev"} <= safetensors.read_metadata(path).keys()
-        text = read_bytes(path)
-        found = parse_json(text if path.name == SETTINGS else text.partition(b"\n")[0]) if text else {"step": 0}
-        return isinstance(found, dict) and found.keys() >= ({"model", "train"} if path.name == SETTINGS else {"step"})
+        found = safetensors.read_metadata(path) if path.name == BEST else parse_json(data)
     except ValueError:
         return False
+    return isinstance(found, dict) and found.keys() >= RUN_FILES[path.name]
 
 
 def _world(arguments):
