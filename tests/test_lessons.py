@@ -240,7 +240,8 @@ WRONG = {
              ("for answer in set(answers):", "for answer in answers:"),
              ("if ids not in rows:", "if True:"),  # a forward pass for each factor
              ("p *= after(answer[:t])[token]", "p += after(answer[:t])[token]")],
-    "14.1": [("range(len(words) - n + 1)", "range(len(words) - n)"),  # the last run forgotten
+    "14.1": [("words = text.split()", "words = text.lower().split()"),  # not as they are
+             ("range(len(words) - n + 1)", "range(len(words) - n)"),  # the last run forgotten
              ("{tuple(words[i:i + n]) for i in", "{frozenset(words[i:i + n]) for i in"),  # the order forgotten
              ("if runs(text) & known]", "if runs(text) <= known]"),  # all runs must be known; a short text always is
              ("        words = text.split()", "        words = text.lower().replace('c', '')")],  # letters instead of words
@@ -248,7 +249,8 @@ WRONG = {
              ("2 * longest / (len(answer) + len(reference))", "longest / len(reference)"),  # recall
              ("longest = lengths[-1]", "longest = len(set(answer) & set(reference))"),
              (" if longest else 0.0", "")],  # 0 / 0 for two empty texts
-    "14.3": [("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
+    "14.3": [("rng.integers(0, len(first), len(first))", "rng.integers(0, len(first) - 1, len(first))"),  # never the last question
+             ("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
              ("chosen = rng.integers(0, len(first), len(first))", "chosen = rng.permutation(len(first))"),
              ("[0.025, 0.975]", "[0.05, 0.95]"),
              ("metric(second[chosen]) - metric(first[chosen])", "metric((second - first)[chosen])"),  # right for means only
