@@ -108,7 +108,7 @@ def test_a_source_is_not_overwritten_by_what_it_makes(kit, tmp_path, capsys):
     assert (tmp_path / "merges.txt").read_bytes() == (kit / "text.txt").read_bytes()
 
 
-def test_the_smallest_run_has_something_to_read(kit, tmp_path, world, tok):
+def test_the_smallest_run_has_something_to_read(world, tok):
     assert len(sft.world_conversations(world, 1, 0)) == len(world.families)
     rows, _ = pretrain.world_rows(world, tok, 1, 64, 0)
     assert len(rows.tokens) >= 1

@@ -8,7 +8,7 @@ import numpy as np
 from minigpt.commands.ahead import compile_ahead
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
-from minigpt.files import find_folder, make_folder, parse_json, read_bytes, write_json
+from minigpt.files import find_folder, make_folder, parse_json, read_bytes, read_json, write_json
 from minigpt.interop import safetensors
 from minigpt.interop.huggingface import MODEL_FILES, check_pair
 from minigpt.model import GPT, InstructGPT
@@ -187,10 +187,12 @@ def _run_folder(path, *sources):
     """
     folder = make_folder(path)
     _spare(folder, *sources)
+    if checkpoint.exists(folder):
+        return folder
     for name in RUN_FILES:
-        if (folder / name).exists() and not checkpoint.exists(folder) and not _of_a_run(folder / name):
+        if (folder / name).exists() and not _of_a_run(folder / name):
             raise ValueError(f"{folder / name} is no file of a run and would be overwritten; choose another --out")
-    if any((folder / name).exists() for name in MODEL_FILES) and not checkpoint.exists(folder):
+    if any((folder / name).exists() for name in MODEL_FILES):
         raise ValueError(f"--out is {path}, which holds a model that was not trained there and would be overwritten; choose another")
     return folder
 
@@ -204,11 +206,13 @@ def _spare(folder, *sources):
 
 def _of_a_run(path):
     """Whether a file is what a run writes by this name."""
-    data = read_bytes(path)
-    if path.name == LOG:
-        data = data.partition(b"\n")[0] or b'{"step": 0}'  # a run that ended at once leaves an empty log
     try:
-        found = safetensors.read_metadata(path) if path.name == BEST else parse_json(data)
+        if path.name == BEST:
+            found = safetensors.read_metadata(path)
+        elif path.name == LOG:
+            found = parse_json(read_bytes(path).partition(b"\n")[0] or b'{"step": 0}')  # a run that ended at once leaves an empty log
+        else:
+            found = read_json(path)
     except ValueError:
         return False
     return isinstance(found, dict) and found.keys() >= RUN_FILES[path.name]
