@@ -8,7 +8,7 @@ from minigpt.files import find_folder
 from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
-from minigpt.sample.stopping import TextStream, cut_before, ends_with
+from minigpt.sample.stopping import TextStream, cut_before, ends_with, listed
 from minigpt.text.template import render
 from minigpt.text.tokenizer import Tokenizer
 
@@ -82,6 +82,7 @@ class InstructGPT:
 
         stop_texts: where one of them appears, the answer ends before it.
         """
+        stop_texts = listed(stop_texts)
         rows = self.generations(conversations, on_text, stop_texts, **settings)
         return [cut_before(self.tokenizer.decode(row.ids, skip_special_tokens=True), stop_texts).strip() for row in rows]
 
@@ -89,21 +90,25 @@ class InstructGPT:
         """Like `answers`, with ids (those of a stop text too) and log-probabilities -> list of Generation"""
         config = dataclasses.replace(ANSWER, **settings)
         prompts = [self.prompt(messages, config.max_new_tokens) for messages in conversations]
+        stop_texts = listed(stop_texts)
+        ends = ends_with(self.tokenizer, stop_texts, skip_special_tokens=True)
         stream = TextStream(self.tokenizer, on_text, stop_texts) if on_text else None
-        rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends_with(self.tokenizer, stop_texts, skip_special_tokens=True))
+        rows = generate(self.model, prompts, config, self.stop, on_token=stream and stream.push, ends=ends, vocab_size=self.tokenizer.vocab_size)
         if stream:
             stream.finish()
         return rows
 
     def prompt(self, messages, reserve=0):
         """The ids that a conversation becomes; its oldest turns are dropped until `reserve` tokens fit behind it, or a quarter of the context."""
-        messages = list(messages)
-        limit = self.model.config.block_size
-        ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
-        first = sum(message["role"] == "system" for message in messages[:1])  # it stays
-        while len(ids) + min(reserve, limit // 4) > limit and len(messages) > first + 2:  # a question and its answer
-            del messages[first : first + 2]
-            ids, _ = render(messages, self.tokenizer, add_generation_prompt=True)
+        messages, limit = list(messages), self.model.config.block_size
+        turns = [render([message], self.tokenizer)[0] for message in messages]
+        answer, _ = render([], self.tokenizer, add_generation_prompt=True)
+        first = oldest = sum(message["role"] == "system" for message in messages[:1])  # it stays
+        length = sum(map(len, [*turns, answer]))
+        while length + min(reserve, limit // 4) > limit and len(turns) > oldest + 2:  # a question and its answer
+            length -= sum(map(len, turns[oldest : oldest + 2]))
+            oldest += 2
+        ids = sum((*turns[:first], *turns[oldest:], answer), [])
         if len(ids) >= limit:
             raise ValueError(f"the message has {len(ids)} tokens with its template; the context is {limit}: shorten it")
         return ids

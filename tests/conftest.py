@@ -1,6 +1,7 @@
 """What holds for every test, nothing reaches for the network, and what many of them start from."""
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from minigpt.__main__ import main
 sys.exit(main(["lesson", "check", "--all"]))
 """
 background = pytest.StashKey()
+
+# a shell that starts programs in the background has them ignore Ctrl-C, which the tests send and wait for
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -220,8 +220,14 @@ MUTANTS = (
            "least = int(kv.pad.max())", "test_sampling.py::test_greedy_generation_is_the_argmax_of_the_full_forward[rope-numpy]"),
 
     # Asking and counting
-    Mutant("a long conversation loses its system message", "minigpt/model.py", "del messages[first : first + 2]", "del messages[:2]",
-           "test_model.py::test_a_long_conversation_loses_its_oldest_turns"),
+    Mutant("a long conversation loses its system message", "minigpt/model.py", "ids = sum((*turns[:first], *turns[oldest:], answer), [])",
+           "ids = sum((*turns[oldest:], answer), [])", "test_model.py::test_a_long_conversation_loses_its_oldest_turns"),
+    Mutant("ids without a token are drawn", GENERATE, "_choose(logits[:, :vocab_size], rows", "_choose(logits, rows",
+           "test_sampling.py::test_ids_without_a_token_are_never_drawn"),
+    Mutant("an export replaces a model of other origin", "minigpt/commands/folders.py", "if not _may_replace(Path(arguments.out)):", "if False:",
+           "test_huggingface.py::test_a_model_of_other_origin_is_not_written_over"),
+    Mutant("a run replaces files that no run wrote", "minigpt/commands/stages.py", "and not _of_a_run(folder / name):", "and False:",
+           "test_stages.py::test_a_file_that_no_run_wrote_is_not_overwritten[train.json]"),
     Mutant("answers come back in the order of length", "minigpt/evaluate/tasks.py", "for i, text in zip(chunk, texts):",
            "for i, text in enumerate(texts):", "test_tasks.py::test_answers_go_to_their_questions"),
     Mutant("an answer's tokens are matched with the wrong positions", "minigpt/sample/explain.py", "logits[0, len(prompt) - 1 :]",

@@ -395,6 +395,23 @@ def test_tokenizer_travels_with_the_model(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_model_of_other_origin_is_not_written_over(tmp_path, capsys):
+    """Not by an export whose folders were exchanged: what transformers has written carries no checksum of ours."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    their_folder(theirs, "gpt2")
+    config = GPTConfig(60, 16, 1, 1, 4)
+    huggingface.write_folder(ours, config, Transformer(config).params)
+    before = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    for verb in ("export", "import"):
+        assert main([verb, str(ours), "--out", str(theirs)]) == 1
+        assert "holds a model of other origin that would be overwritten" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in theirs.iterdir()}
+    (theirs / "model.safetensors").unlink()
+    assert main(["export", str(ours), "--out", str(theirs)]) == 1, "its config.json is left"
+    for _ in range(2):
+        assert main(["export", str(ours), "--out", str(tmp_path / "new")]) == 0
+
+
 def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tmp_path, capsys):
     tok = Tokenizer.train(["a story of a cat and a cap"], 264, template.SPECIAL_TOKENS)
     config = GPTConfig(tok.vocab_size, 16, 1, 1, 4)
@@ -407,6 +424,16 @@ def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tm
     (tmp_path / "with" / "tokenizer.json").write_text("{}")
     assert main(["import", str(tmp_path / "with"), "--out", str(tmp_path / "bare")]) == 1
     assert main(["import", str(tmp_path / "with"), "--no-tokenizer", "--out", str(tmp_path / "bare")]) == 0
+
+
+def test_a_foreign_tokenizer_is_refused_before_the_model_is_enlarged(tmp_path, capsys):
+    tok = Tokenizer.train(["a story of a cat and a cap"], 264, ["<|endoftext|>"])
+    config = GPTConfig(tok.vocab_size - 3, 16, 1, 1, 4)
+    huggingface.write_folder(tmp_path / "theirs", config, Transformer(config).params)
+    tok.save(tmp_path / "theirs")
+    for flags in ([], ["--chat"]):
+        assert main(["import", str(tmp_path / "theirs"), *flags, "--out", str(tmp_path / "ours")]) == 1
+        assert "they are not a pair" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tie, padded", [(True, 0), (False, 7)])

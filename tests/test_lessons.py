@@ -79,7 +79,8 @@ WRONG = {
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[0].reshape(x.shape)"),  # looks at the first number only
              ("u = rng.choice([-1.0, 1.0], size=x.shape) * rng.uniform(0.5, 1.5, x.shape)", "u = np.eye(x.size)[np.abs(gradient).argmax()].reshape(x.shape)"),  # at the largest
              ("measured = (4 * near - far) / 3", "measured = (f(x + 0.01 * u) - f(x)) / 0.01")],  # too coarse: rejects right ones
-    "04.1": [("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
+    "04.1": [("2.0 ** (-8.0 * np.arange(1, H + 1) / H)", "2.0 ** (-8 * np.arange(1, H + 1) // H)"),
+             ("np.arange(1, H + 1) / H", "np.arange(H) / H"),  # heads counted from 0
              ("scores - slopes", "scores + slopes"),
              ("-np.inf, scores", "0.0, scores")],  # a score of 0 is not a weight of 0
     "04.2": [("return turn(x, 1)", "return turn(x, -1)"),
@@ -95,6 +96,7 @@ WRONG = {
     "05.1": [("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T  #"),  # not scaled
              ("scores = q @ k.T / math.sqrt(q.shape[1])  #", "scores = q @ k.T / q.shape[1]  #"),  # scaled too much
              ("scores[np.triu_indices(len(q), 1)] = -np.inf", "pass"),  # looks ahead
+             ("scores[np.triu_indices(len(q), 1)] = -np.inf", "scores[np.triu_indices(len(q), 1)] = -100.0"),  # not below every score
              ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(scores)"),  # overflows
              ("np.exp(scores - scores.max(axis=1, keepdims=True))", "np.exp(np.clip(scores, -500, 500))"),  # large scores become equal
              ("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0, keepdims=True)")],  # over the wrong axis
@@ -136,6 +138,7 @@ WRONG = {
              ("return dsum + attention[1](dsum, attention_cache)", "return dy + attention[1](dsum, attention_cache)"),
              ("feed_forward[1](dsum, forward_cache)", "feed_forward[1](dy, forward_cache)"),
              ("dsum = norm[1](dh, norm1_cache)", "dsum = norm[1](dh, norm2_cache)"),
+             ("attention[1](dsum, attention_cache)", "attention[1](dsum, forward_cache)"),
              ("norm[0](x + a)", "norm[0](a)")],
     "08.1": [("return w - rate * (mu * m + g), m", "return w - rate * m, m"),  # plain momentum
              ("    m = mu * m + g", "    m *= mu\n    m += g"),  # in place
@@ -150,6 +153,7 @@ WRONG = {
              ("lowest + (1.0 - lowest) * (1.0", "lowest + (1.0")],
     "08.4": [("x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix", "x = matrix"),  # tall ones never get there
              ("for _ in range(200):", "for _ in range(5):"),  # near, but not exact
+             ("for _ in range(200):", "for _ in range(20):"),  # exact for all but the weakest
              ("x = x / np.sqrt((x * x).sum())", "x = x + 0.0"),  # runs away
              ("    x = matrix.T if", "    return np.linalg.svd(matrix, full_matrices=False)[0] @ np.linalg.svd(matrix, full_matrices=False)[2]\n    x = matrix.T if")],
     "09.1": [("max(2 * M * K * N / peak, moved / bandwidth)", "2 * M * K * N / peak + moved / bandwidth"),  # one after the other
@@ -175,6 +179,9 @@ WRONG = {
     "10.2": [("np.random.default_rng([seed, epoch])", "np.random.default_rng(seed)"),  # the same order in each epoch
              ("np.random.default_rng([seed, epoch])", "np.random.default_rng([seed, n])"),  # some rows twice, others never
              ("np.random.default_rng([seed, epoch])", "np.random"),  # dice with a memory
+             ("np.random.default_rng([seed, epoch]).permutation(R)[place]",  # orders that a restart forgets
+              "globals().setdefault('orders', {}).setdefault((seed, R, epoch), globals().setdefault('dice', {})"
+              ".setdefault(seed, np.random.default_rng(seed)).permutation(R))[place]"),
              ("int(np.random.default_rng([seed, epoch]).permutation(R)[place])", "(place + 7 * epoch + 3 * seed) % R")],  # no shuffle
     "10.3": [("(a * A / (b * B))", "(A / B)"),  # both terms equal instead of both slopes
              ("(operations / 6) **", "operations **"),
@@ -199,6 +206,8 @@ WRONG = {
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # compares means: another question
               "beam = sorted(longer, key=lambda text: -text[1] / len(text[0]))[:width]"),
              ("beam = sorted(longer, key=lambda text: -text[1])[:width]", "beam = sorted(longer, key=lambda text: -text[1])[:1]"),  # greedy
+             ("beam = sorted(longer, key=lambda text: -text[1])[:width]",  # keeps every finished text
+              "beam = [text for i, text in enumerate(sorted(longer, key=lambda text: -text[1])) if i < width or text[0][-1] == end]"),
              ("total + float(logp)", "float(logp)")],
     "12.1": [("[mask[t + 1] if starts", "[mask[t] if starts"),  # the trap of one place
              ("mask[t + 1] if starts[t + 1] == starts[t] else 0 for", "mask[t + 1] for"),  # predicts a stranger's first word
@@ -231,7 +240,8 @@ WRONG = {
              ("for answer in set(answers):", "for answer in answers:"),
              ("if ids not in rows:", "if True:"),  # a forward pass for each factor
              ("p *= after(answer[:t])[token]", "p += after(answer[:t])[token]")],
-    "14.1": [("range(len(words) - n + 1)", "range(len(words) - n)"),  # the last run forgotten
+    "14.1": [("words = text.split()", "words = text.lower().split()"),  # not as they are
+             ("range(len(words) - n + 1)", "range(len(words) - n)"),  # the last run forgotten
              ("{tuple(words[i:i + n]) for i in", "{frozenset(words[i:i + n]) for i in"),  # the order forgotten
              ("if runs(text) & known]", "if runs(text) <= known]"),  # all runs must be known; a short text always is
              ("        words = text.split()", "        words = text.lower().replace('c', '')")],  # letters instead of words
@@ -239,7 +249,8 @@ WRONG = {
              ("2 * longest / (len(answer) + len(reference))", "longest / len(reference)"),  # recall
              ("longest = lengths[-1]", "longest = len(set(answer) & set(reference))"),
              (" if longest else 0.0", "")],  # 0 / 0 for two empty texts
-    "14.3": [("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
+    "14.3": [("rng.integers(0, len(first), len(first))", "rng.integers(0, len(first) - 1, len(first))"),  # never the last question
+             ("metric(second[chosen]) - metric(first[chosen])", "metric(second[chosen]) - metric(first[rng.integers(0, len(first), len(first))])"),
              ("chosen = rng.integers(0, len(first), len(first))", "chosen = rng.permutation(len(first))"),
              ("[0.025, 0.975]", "[0.05, 0.95]"),
              ("metric(second[chosen]) - metric(first[chosen])", "metric((second - first)[chosen])"),  # right for means only

@@ -1,5 +1,6 @@
 """GPT and InstructGPT: what a reader of the README calls."""
 import dataclasses
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from minigpt.__main__ import main
 from minigpt.config import GPTConfig
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn.gradcheck import perturb
-from minigpt.text.template import SPECIAL_TOKENS
+from minigpt.text.template import SPECIAL_TOKENS, render
 from minigpt.text.tokenizer import Tokenizer
 
 CONFIG = GPTConfig(vocab_size=300, block_size=40, n_layer=2, n_head=2, n_embd=16, position="rope")
@@ -104,6 +105,10 @@ def test_a_long_conversation_loses_its_oldest_turns(model, tok):
     system = {"role": "system", "content": "Be kind."}
     kept = tok.decode(bot.prompt([system, *turns], reserve=8))
     assert kept.startswith("<|system|> Be kind.<|end|><|user|>") and "turn 8" in kept
+    for first, reserve in itertools.product(([], [system]), range(12)):  # as few pairs are dropped as make room, and all of the rest is there
+        shorter = (first + turns[2 * n :] for n in range(5))
+        fits = next(ids for messages in shorter if len(ids := render(messages, tok, add_generation_prompt=True)[0]) + min(reserve, 10) <= 40)
+        assert bot.prompt(iter([*first, *turns]), reserve) == fits
     with pytest.raises(ValueError, match="context is 40"):
         bot.prompt(say("very " * 60))
 

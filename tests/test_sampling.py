@@ -61,7 +61,7 @@ def test_ties_at_the_border_of_top_k_stay():
 def test_repetition_penalty_lowers_both_signs():
     z = np.array([[2.0, -2.0, 1.0, -1.0]])
     np.testing.assert_allclose(sampling.penalise(z, [[0, 1, 1, 0]], 2.0), [[1.0, -4.0, 1.0, -1.0]])
-    np.testing.assert_array_equal(sampling.penalise(z, [[1]], 1e308), [[*z[0, :1], -np.inf, *z[0, 2:]]])
+    np.testing.assert_array_equal(sampling.penalise(z, [[1]], 1e308), [[*z[0, :1], -np.finfo(float).max, *z[0, 2:]]])
     np.testing.assert_array_equal(z, [[2.0, -2.0, 1.0, -1.0]])
     np.testing.assert_array_equal(reshaped(seen=[[0], [0]], repetition_penalty=5e-324).sum(axis=1), 1.0)  # no inf - inf
     before, after = reshaped(), reshaped(seen=[[0], [0]], repetition_penalty=1.3)
@@ -70,6 +70,10 @@ def test_repetition_penalty_lowers_both_signs():
 
 def test_only_allowed_ids_remain():
     np.testing.assert_allclose(reshaped(allowed={1, 3}), [[0, 0.75, 0, 0.25, 0], [0, 0.25, 0, 0.75, 0]])
+    for temperature in (0.0, 1.0):  # a penalty that no float can hold does not open what is closed
+        p = reshaped(allowed={1, 3}, seen=[[1, 3], [3, 1]], repetition_penalty=1e308, temperature=temperature)
+        assert (p[:, [0, 2, 4]] == 0.0).all()
+        np.testing.assert_allclose(p.sum(axis=1), 1.0)
     for wrong in (set(), {5}, {-1}):
         with pytest.raises(ValueError, match="allowed"):
             reshaped(allowed=wrong)
@@ -162,6 +166,26 @@ def test_generation_penalises_the_prompt_and_what_was_written():
             assert token == sampling.distribution(logits, config, [ids])[0].argmax()
             ids.append(token)
     assert [row.ids for row in rows] != [row.ids for row in generate(model, PROMPTS, GREEDY)]
+
+
+def test_ids_without_a_token_are_never_drawn():
+    """A model may have more rows than its tokenizer has tokens. The probabilities stay those of the whole distribution."""
+    model, known = model_of(), CONFIG.vocab_size // 3
+    for config in (GREEDY, dataclasses.replace(GREEDY, temperature=2.0, seed=1), dataclasses.replace(GREEDY, repetition_penalty=1.5)):
+        prompts = [[i % known for i in prompt] for prompt in PROMPTS]
+        free, rows = generate(model, prompts, config), generate(model, prompts, config, vocab_size=known)
+        assert max(i for row in free for i in row.ids) >= known > max(i for row in rows for i in row.ids)
+        for row in rows:
+            logits = model.forward(np.array([row.prompt + row.ids]))[0][0, len(row.prompt) - 1 : -1]
+            expected = [sampling.distribution(z[None], SampleConfig())[0, i] for z, i in zip(logits, row.ids, strict=True)]
+            np.testing.assert_allclose(np.exp(row.logprobs), expected, rtol=1e-6)
+
+
+@both_backends
+def test_stop_may_be_any_iterable(backend):
+    model = model_of(backend=backend)
+    ends = {row.ids[-1] for row in generate(model, PROMPTS, GREEDY)}
+    assert generate(model, PROMPTS, GREEDY, stop=iter(ends)) == generate(model, PROMPTS, GREEDY, stop=ends) != generate(model, PROMPTS, GREEDY)
 
 
 @both_backends

@@ -86,6 +86,34 @@ def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
     refused(capsys, ["export", f"{tmp_path}/theirs", "--out", f"{tmp_path}/theirs", "--dtype", "float16"], "the model's own folder")
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "train.json", "best.safetensors"])
+def test_a_file_that_no_run_wrote_is_not_overwritten(kit, name, tmp_path, capsys):
+    """Such as the data that are trained on; a log that a run left without weights may be begun anew."""
+    (tmp_path / "mine" / name).parent.mkdir()
+    shutil.copy(kit / "chat.jsonl", tmp_path / "mine" / name)
+    before = (tmp_path / "mine" / name).read_bytes()
+    for stage in STAGES:
+        refused(capsys, command(kit, stage, tmp_path / "mine"), f"{name} is no file of a run and would be overwritten")
+    assert (tmp_path / "mine" / name).read_bytes() == before
+    for stage in STAGES:
+        shutil.copytree(straight(kit, stage), tmp_path / stage, ignore=shutil.ignore_patterns(checkpoint.FILE, *MODEL_FILES))
+        assert main(command(kit, stage, tmp_path / stage)) == 0
+
+
+def test_a_source_is_not_overwritten_by_what_it_makes(kit, tmp_path, capsys):
+    for name in ("merges.txt", "curves.png"):
+        shutil.copy(kit / "text.txt", tmp_path / name)
+        refused(capsys, ["pretrain", "--text", f"{tmp_path}/{name}", "--out", str(tmp_path)], f"{name} would be overwritten")
+    refused(capsys, ["tokenizer", "--text", f"{tmp_path}/merges.txt", "--out", str(tmp_path)], "merges.txt would be overwritten")
+    assert (tmp_path / "merges.txt").read_bytes() == (kit / "text.txt").read_bytes()
+
+
+def test_the_smallest_run_has_something_to_read(world, tok):
+    assert len(sft.world_conversations(world, 1, 0)) == len(world.families)
+    rows, _ = pretrain.world_rows(world, tok, 1, 64, 0)
+    assert len(rows.tokens) >= 1
+
+
 def _write(folder, text):
     (folder / "short.txt").write_text(text, encoding="utf-8")
     return folder / "short.txt"

@@ -80,6 +80,9 @@ def test_answers_end_before_a_stop_text(tok):
     pieces = []
     answer = assistant.chat(ASKED, on_text=pieces.append, stop_texts=[stop], **settings)
     assert answer == whole[: whole.index(stop)].strip() and "".join(pieces).strip() == answer
+    assert assistant.chat(ASKED, stop_texts=iter([stop]), **settings) == answer
+    with pytest.raises(ValueError, match="single text"):
+        assistant.chat(ASKED, stop_texts=stop, **settings)
     short, long = (assistant.generations([ASKED], stop_texts=stops, **settings)[0] for stops in ([stop], []))
     assert short.finish == "stop" and long.ids[: len(short.ids)] == short.ids and len(short.ids) < len(long.ids)
 

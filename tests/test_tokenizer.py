@@ -196,6 +196,13 @@ def test_surrogates_never_give_half_a_result(tok):
     assert Tokenizer.train(["\ud800" * 9], 258).vocabulary[256:] == [b"\xef\xbf", b"\xef\xbf\xbd"]
 
 
+def test_a_special_token_is_not_what_stands_for_a_byte_in_files():
+    for text in ("§", "é", "Ġ", "Ġt"):
+        with pytest.raises(ValueError, match="ordinary token too: choose another"):
+            Tokenizer.train("the time " * 20, 300, [text])
+    assert Tokenizer.train("the time " * 20, 300, ["Ġq", "一"]).special_tokens
+
+
 def test_training_arguments_are_checked():
     with pytest.raises(ValueError, match="at least 257"):
         Tokenizer.train("abc", 200, ("<|x|>",))

@@ -40,6 +40,12 @@ def test_the_evaluation_is_frozen(world, split):
 def test_committed_samples_are_the_generators_output(world, tmp_path):
     sizes = build(world, tmp_path, **SAMPLES)
     assert 200_000 < sum(sizes.values()) <= 1_000_000
+    (tmp_path / "dev.jsonl").write_text("mine\n")
+    with pytest.raises(ValueError, match="dev.jsonl is there with other content; build into another folder"):
+        build(world, tmp_path, **SAMPLES)
+    assert (tmp_path / "dev.jsonl").read_text() == "mine\n"
+    (tmp_path / "dev.jsonl").unlink()
+    assert build(world, tmp_path, **SAMPLES) == sizes
     for name in sizes:
         assert (tmp_path / name).read_bytes() == (data_folder() / "samples" / name).read_bytes(), name
     assert {path.name for path in (data_folder() / "samples").iterdir()} == set(sizes)

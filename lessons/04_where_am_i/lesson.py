@@ -74,7 +74,7 @@ print(f"cat at place 0 and at place 10:  {alike(cat, cat + 10):.2f}")
 # \text{place}[t, 2i] = \sin(t f_i) \qquad \text{place}[t, 2i + 1] = \cos(t f_i) \qquad f_i = 10000^{-2i/C}
 # ```
 #
-# The fastest hand turns by 1 radian a place, and is round after about 6 places. The slowest is `10000^(1 - 2/C)` times slower: 1,000 times for these 8 channels.
+# The fastest hand turns by 1 radian a place, and is round after about 6 places. The slowest is `10000^(1 - 2/C)` times slower: 1,000 times for the 8 numbers below.
 
 # %%
 import math
@@ -132,7 +132,7 @@ save_svg(figure, FIGURES / "clocks.svg", "Left: the vectors of 48 places; the nu
 
 # %% [markdown]
 # On the left, each row is a place. The fast hands are at the left and the slow ones at the right.
-# On the right, places that are near each other are alike, and the likeness fades with the distance. That is a good beginning.
+# On the right, places that are near each other are alike. The likeness fades with the distance, though in waves. That is a good beginning.
 #
 # ## 5. RoPE: turn query and key
 #
@@ -263,7 +263,7 @@ def draw_talk(rng, B, T):
 print("places that ask and have an answer:", (draw_talk(rng, 100, 32)[1] >= 0).mean().round(2))
 
 # %% [markdown]
-# The model is one layer of attention with four heads. It is borrowed from lesson 05; its backward is derived in lesson 06. Only the lines with `scheme` are new.
+# The model is one layer of attention with four heads. It is borrowed from lesson 05; its backward is derived in lesson 06. Only the lines with `scheme` or `turn` are new.
 
 # %%
 C, H, D = 64, 4, 16
@@ -380,9 +380,10 @@ for scheme, weights in models.items():
     is_right = forward(weights, long_talk, scheme)[0].argmax(axis=-1) == long_answers
     parts = [slice(start, start + 8) for start in range(0, 128, 8)]
     right[scheme] = [100 * is_right[:, p][long_answers[:, p] >= 0].mean() for p in parts]
-    print(f"{scheme:10s} right at places 0 to 31: {np.mean(right[scheme][:4]):3.0f} %, "
-          f"at 32 to 63: {np.mean(right[scheme][4:8]):3.0f} %, "
-          f"at 96 to 127: {np.mean(right[scheme][12:]):3.0f} %")
+    shares = [100 * is_right[:, a:b][long_answers[:, a:b] >= 0].mean()
+              for a, b in ((0, 32), (32, 64), (96, 128))]
+    print(f"{scheme:10s} right at places 0 to 31: {shares[0]:3.0f} %, "
+          f"at 32 to 63: {shares[1]:3.0f} %, at 96 to 127: {shares[2]:3.0f} %")
 
 # %% tolerance=0.03
 figure, axes = new_figure(height=3.8)

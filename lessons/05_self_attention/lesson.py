@@ -476,7 +476,7 @@ assert abs(measured - claimed) < 1e-6 * abs(measured)
 #
 # Some models save time by letting each place look only at a **window**: itself and a few places before it.
 # We train two models on the same games. One looks everywhere, the other at a window of 32 places.
-# The step is the plainest there is: move every weight a little against its gradient, and keep some of the last move (0.9 of it).
+# The step is almost that of lesson 03: move every weight a little against its gradient, but keep some of the last move (0.9 of it).
 
 # %%
 def window_starts(B, T, window):
@@ -502,7 +502,7 @@ def train(window, steps=600, B=16):
 models = {window: train(window) for window in (64, 32)}
 
 # %% [markdown]
-# For about 200 steps little seems to happen: the loss stays close to that of guessing, `ln 8 = {{math.log(8):.2f}}`.
+# At first little seems to happen, for about 200 steps without a window and about 300 with one: the loss stays close to that of guessing, `ln 8 = {{math.log(8):.2f}}`.
 # Then it drops. A question is of no use without labels that fit it, and both are of no use without contents.
 # So they have to be found together, and then everything works at once. This sudden drop is typical of attention.
 #
@@ -596,7 +596,7 @@ with np.errstate(invalid="ignore"):
 #
 # * Section 6: write `axis=0` twice in `softmax`. The assertion in the same cell fails: columns add up to 1 instead of rows.
 # * Section 10: train with a window of 48. (Write 48 for the `right[32]` of the plot too.) Up to distance 47 the answers are right: the cliff moves with the window.
-# * Section 10: train with a window of 24. Now only one answer in four is in sight, and 600 steps are too few:
+# * Section 10: train with a window of 24. (Write 24 for the `right[32]` of the plot.) Now only one answer in four is in sight, and 600 steps are too few:
 #   even the near answers are mostly wrong. What a model rarely sees, it learns slowly.
 #
 # ## 13. Exercises

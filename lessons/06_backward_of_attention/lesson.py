@@ -670,6 +670,6 @@ for label, model in (("fresh", fresh), ("perturbed", make_model(**llama))):
 # * Section 4: leave out `- average` in the line that computes `ds`. The assertion fails: *cabinet* gets no blame, and the sum is not 0.
 # * Section 7: write `dp.T` instead of `dp`. The shapes still fit, since both are `(T, T)`, and the assertion fails.
 #   Shapes catch many mistakes, but not between two square tables.
-# * Section 8: leave out `- through_mean`. The assertion fails for `dx` only.
+# * Section 8: leave out `- through_mean`. The assertion fails at `dx`, the first of the three. The other two do not use that term.
 #
 # ## 12. Exercises

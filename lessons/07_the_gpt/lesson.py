@@ -16,7 +16,7 @@
 # * a **norm**: keeps the numbers in bounds;
 # * an **unembedding**: from `C` numbers to `V` scores, one for each token that could come next. A high score means likely.
 #
-# This lesson connects them. We shall write the model in plain NumPy and borrow only its numbers from the package.
+# This lesson connects them. We shall write the model in plain NumPy. From the package we borrow its numbers, and the attention of lesson 05.
 #
 # To keep everything in view, the model is small and reads bytes: `V = 256` tokens, the simplest tokenizer of lesson 01.
 # Here are four sentences, cut to 65 bytes. The model reads the first 64 of each. At each place it shall guess the byte that comes next.
@@ -261,7 +261,7 @@ save_svg(figure, FIGURES / "shares.svg", "Share of tables, attention and feed-fo
 # ## 7. The bill: memory
 #
 # To train, each parameter needs four numbers: itself, its blame, and two more that the optimiser keeps (lesson 08).
-# With 4 bytes each that is 16 bytes. (The package's trainer keeps the blame of each of its two to four shards apart, so 20 to 28.) On top comes what the forward must remember for the backward: the caches, called **activations**.
+# With 4 bytes each that is 16 bytes. (The package's trainer cuts each batch into two to four pieces, its *shards*, and keeps the blame from each apart, so 20 to 28.) On top comes what the forward must remember for the backward: the caches, called **activations**.
 # We count them, walking through everything that the forward keeps.
 
 # %%
@@ -468,8 +468,8 @@ print("text:  ", repr(bytes(batch.ids[1].tolist()).decode("utf-8", errors="repla
 # %%
 copier, copier_losses = learn_by_heart(batch.ids, batch.ids)
 print(f"first loss {copier_losses[0]:.2f} (ln V is {math.log(256):.2f})")
-first_below = next(step for step, loss in enumerate(copier_losses) if loss < 0.1)
-right_below = next(step for step, loss in enumerate(losses) if loss < 0.1)
+first_below = next((step for step, loss in enumerate(copier_losses) if loss < 0.1), None)
+right_below = next((step for step, loss in enumerate(losses) if loss < 0.1), None)
 print(f"loss below 0.1 after {first_below} steps; the right model needed {right_below}")
 print("writes:", repr(write(copier, batch.ids[1, :10], 20)))
 

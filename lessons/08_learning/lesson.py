@@ -314,7 +314,7 @@ for name, values in (("gradient", strengths), ("Muon's step", after)):
 
 # %% [markdown]
 # The gradient has a handful of strong directions. The step goes along nearly all of them.
-# What was below 0.01 of the length stays small even so: there is hardly anything to learn in those directions.
+# What was below 0.01 of the length does not reach 1, but most of it is no longer small. Only the weakest direction of all stays near 0.
 
 # %%
 figure, axes = new_figure(height=3.0)
@@ -487,7 +487,7 @@ def run_without_zeroing(rate=0.008):
     with blas_threads(1):
         for step in range(STEPS):
             losses.append(gradient_at(step, model))
-            pile.flat += model.grads.flat  # what a backward that adds would leave there
+            pile.flat += model.grads.flat  # a pile that clipping does not touch
             model.grads.flat[:] = pile.flat
             optim.clip(model.grads, 1.0)
             optim.update(model.params, model.grads, state, recipe)
@@ -497,6 +497,7 @@ print(f"loss at the end: {final['AdamW', 0.008]:.2f} if zeroed, {run_without_zer
 
 # %% [markdown]
 # No crash, no warning. The loss even falls at first. A pile of old gradients is a momentum that never fades, so the model rushes past every valley.
+# (If you delete the line of zeros in `gradient_at` instead, `clip` shrinks the pile itself at every step. Then old gradients do fade, and the loss ends between the two.)
 # This is why a loss curve belongs beside the one that you expect.
 #
 # Other edits to try, each with the result to expect:

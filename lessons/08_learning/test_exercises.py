@@ -71,11 +71,18 @@ def test_4_values(exercises, draw):
     n, m = draw.integer("n", 1, 6), draw.integer("m", 1, 6)
     matrix = draw.array("matrix", n, m)
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    s = np.geomspace(1.0, draw.choice("smallest singular value", (1.0, 0.1, 0.002)), len(s))
+    s = np.geomspace(1.0, draw.choice("smallest singular value", (1.0, 0.1, 0.001)), len(s))
     matrix = draw.choice("size", (1.0, 100.0, 1e-4)) * (u * s) @ vt
     given = matrix.copy()
     expect_close(exercises.nearest_orthogonal(given), u @ vt, "entry", 1e-8)
     assert np.array_equal(given, matrix), "the matrix was changed"
+
+
+def test_4_large(exercises, draw):
+    """as exact on a large matrix with one weak direction"""
+    u, _, vt = np.linalg.svd(draw.rng("matrix").normal(size=(64, 64)))
+    strengths = np.append(np.ones(63), 0.001)
+    expect_close(exercises.nearest_orthogonal((u * strengths) @ vt), u @ vt, "entry", 1e-8)
 
 
 def test_4_products(exercises, draw):

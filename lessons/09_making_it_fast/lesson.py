@@ -162,7 +162,7 @@ save_svg(figure, FIGURES / "bandwidth.svg", "Bandwidth against the size of the a
 #
 # ## 4. The ceiling
 #
-# How fast can it possibly be? Let the processor do nothing but `sum = sum * f + g`, without any memory.
+# How fast can it possibly be? Let the processor do nothing but `sum = sum * f + f`, without any memory.
 # The sums live in **registers**, the few places inside the processor that hold one vector each. Multiplying and adding is one instruction, a **multiply-add**.
 #
 # But each sum must wait for its own last result. How many sums must be under way so that nobody waits?
@@ -397,7 +397,7 @@ save_svg(figure, FIGURES / "polynomials.svg", "Relative error of two polynomials
          "series is exact in the middle and far off at both ends, the other one swings evenly.")
 
 # %% [markdown]
-# A `float32` has 24 bits, so it cannot show an error below `6e-8` anyway. Degree 5 is enough: six numbers.
+# A `float32` has 24 bits, so it cannot show an error below `6e-8` anyway. Degree 5 comes within two or three times of that, and more is not worth a multiply-add: six numbers.
 #
 # {{include minigpt.nn.kernels.exponential:_exp2_polynomial}}
 #
@@ -736,7 +736,7 @@ save_svg(figure, FIGURES / "bill.svg", "Two stacked bars. With NumPy's definitio
 # With products that cost nothing, and all else as it was, it would be {{before / (before - bills["numpy"]["matrix products"]):.1f}} times.
 
 # %% [markdown]
-# This is why one measures before one makes anything faster. The operation with most of the arithmetic was not the one with most of the time.
+# This is why one measures before one makes anything faster. The operation with four fifths of the arithmetic had less than half of the time.
 #
 # ## 12. Writing: one token at a time
 #

@@ -508,7 +508,7 @@ save_svg(figure, FIGURES / "exams.svg", "Marks in four examinations against the 
 # The loss is one number, and it fell smoothly. Under it things happen one after the other.
 #
 # * **Grammar** comes first. It needs only the words nearby, and every sentence is an exercise for it.
-# * **Facts** come suddenly. Each fact is read many times, in several wordings, before the model can use it. Then, within a short piece of the run, it knows most of them.
+# * **Facts** come late, and then many at once. Each fact is read many times, in several wordings, before the model can use it. Then, in the middle of the run, it learns nearly all of them.
 # * **Words** of the other language are rarer, and each is made of several tokens. They come later than the facts, and half way is what a minute reaches.
 # * **Copying** a name that it has never seen is no knowledge at all but a skill: look back, find where the name stood, take its next letter. A minute is too short for it.
 #   The last line shows how far the shipped base model has come, which has read longer and has more parameters.
@@ -665,7 +665,7 @@ for part in (1, 8, 64):
     curves[part] = quiet_train(pupil, brief, Run("again", lambda step: batch_at(step, fewer, 8, 0),
         on_eval=lambda step, model: {"held_out": evaluate_loss(model, validation, most=16)}))
     train_loss = np.mean([entry["loss"] for entry in curves[part][-10:]])
-    print(f"read {part:2d} times: loss {train_loss:.2f} on what was read, "
+    print(f"read {part:2d} times: loss {train_loss:.2f} on rows as they were read, "
           f"{curves[part][-1]['held_out']:.2f} on new text")
 
 # %% volatile
@@ -676,14 +676,15 @@ for (part, curve), colour in zip(curves.items(), PALETTE):
     new = [(entry["tokens"], entry["held_out"]) for entry in curve if "held_out" in entry]
     axes.plot(*zip(*new), "o-", color=colour, label=f"each row {part} times")
 axes.set(xlabel="tokens read", ylabel="loss (nats per token)", ylim=(0, None))
-axes.legend(title="loss on new text; dotted: on what was read", loc="lower center",
+axes.legend(title="loss on new text; dotted: on rows as they were read", loc="lower center",
             bbox_to_anchor=(0.5, 1.0), ncols=3)
 save_svg(figure, FIGURES / "again.svg", "Loss against tokens for three amounts of text. With "
          "each row read once, both losses fall together. With each row read 64 times, the loss "
          "on what was read goes to 0 and the loss on new text rises.")
 
 # %% [markdown]
-# To read a text eight times is worse than to read eight times as much text once ({{curves[8][-1]["held_out"]:.2f}} against {{curves[1][-1]["held_out"]:.2f}}). To read it 64 times is a disaster. The model then knows its rows by heart, and on new text it gets **worse** with each turn.
+# To read a text eight times is worse than to read eight times as much text once ({{curves[8][-1]["held_out"]:.2f}} against {{curves[1][-1]["held_out"]:.2f}}). To read it 64 times is a disaster. The model then knows its rows by heart, and on new text it soon gets **worse** and worse.
+# (The first number is taken just before a row is learned from. Where each row comes once, it is a loss on new text as well, on other rows.)
 # It is the curve of lesson 02 again: counting too finely, and learning by heart, are the same mistake.
 #
 # So how much text does a model want? A rule of thumb was measured in 2022 (Hoffmann and others, *Chinchilla*): for the best use of a given amount of arithmetic,

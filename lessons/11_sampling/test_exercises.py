@@ -21,6 +21,12 @@ def test_1_values(exercises, draw):
     assert set(answer) == expected, f"banned: got {sorted(answer)}, expected {sorted(expected)}"
 
 
+def test_1_last(exercises, draw):
+    """the row that ends at the last word counts too"""
+    answer = exercises.banned_words([2, 1, 1], 2)
+    assert set(answer) == {1}, f"ids [2, 1, 1], n 2: got {sorted(answer)}, expected [1]"
+
+
 def probabilities(draw, name, V):
     p = np.exp(draw.rng(name).normal(0.0, 1.0, V))  # not shrunk: rounding would make two words equally close
     draw.values[name] = p / p.sum()
@@ -88,6 +94,13 @@ def test_4_exhaustive(exercises, draw):
     ids, logp = exercises.beam_search(model, V**length, length, 0)
     assert tuple(ids) == best, f"got {tuple(ids)}, the likeliest text is {best}"
     expect_close(logp, total(model, best), "total log-probability")
+
+
+def test_4_overtaken(exercises, draw):
+    """a finished text that `width` others have overtaken is gone, whatever becomes of them"""
+    table = {(): [0.28, 0.6, 0.12], (1,): [0.02, 0.49, 0.49]}
+    ids, _ = exercises.beam_search(lambda ids: np.log(table.get(tuple(ids), [0.3, 0.3, 0.4])), 2, 3, 0)
+    assert tuple(ids) == (1, 1, 2), f"got {tuple(ids)}, expected (1, 1, 2)"
 
 
 def test_4_narrow(exercises, draw):

@@ -26,7 +26,7 @@ for text, count in ((" What is the capital of France?", 12), (" The capital of F
     print(f"{text!r} goes on {go_on(text, count)!r}")
 
 # %% [markdown]
-# To the base model a question is a text like any other. It goes on as its books went on. Whether an answer comes first is luck, and it never knows when to stop.
+# To the base model a question is a text like any other. It goes on as its books went on. Whether an answer comes first is luck, and nothing marks where the answer ends: here we stopped it after a chosen number of tokens. With more of them it asks itself the next question.
 #
 # We need not teach it France. We must teach it a **manner**: *this is a question, now comes the answer, and here it ends*.
 # That is **instruction tuning**. The loss is the one of pretraining. What changes is the text, and which tokens of it count.
@@ -222,6 +222,8 @@ for t in range(first, mask.index(0, first + 3) + 1):
 # Then we ask 60 questions of the split "dev". None of them was taught as it stands; most have a wording that was not taught, or are about a fact that was never asked.
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 
 from minigpt.train import sft
@@ -241,12 +243,12 @@ end = SPECIAL["<|end|>"]
 MASKS = {"right": rows.mask, "one place late": np.roll(rows.mask, 1, axis=1),
          "without <|end|>": rows.mask * (rows.tokens != end)}
 for name, mask_of_rows in MASKS.items():
-    print(f"{name:16s} {mask_of_rows.sum():.0f} tokens count, in {len(rows)} rows")
+    counted = replace(rows, mask=mask_of_rows).batch(np.arange(len(rows))).tokens()
+    print(f"{name:16s} {counted:.0f} tokens count, in {len(rows)} rows")
 
 # %%
 import contextlib
 import io
-from dataclasses import replace
 
 from minigpt.config import SFT
 
@@ -273,6 +275,8 @@ for name, mask_of_rows in MASKS.items():
     print(f"{name:16s} right {100 * right:3.0f} %, stops {100 * stops:3.0f} %: {texts[0][:34]!r}")
 
 # %% [markdown]
+# (The answer in the first line does not count as right: one word was asked for.)
+#
 # With the mask one place late, no lesson ever said what comes after `<|assistant|>`. The model must guess its first word, and a bad first word spoils the rest.
 # Without `<|end|>` in the mask the model has said what it had to say, and goes on until the program cuts it off.
 #
@@ -428,7 +432,7 @@ save_svg(figure, FIGURES / "mix.svg", "Two bars for each kind of task: its share
 # ## 8. Forgetting, and replay
 #
 # Whoever studies only manners forgets what he has read. Tuning moves every weight, and nothing in the conversations says *but keep the stories*.
-# InstructGPT's authors called what is lost the **alignment tax**. Their cure was to go on showing some text of pretraining. Here it is called **replay**: a part of each batch is old text, all of whose tokens count.
+# InstructGPT's authors called what is lost the **alignment tax**. Their cure was to go on showing some text of pretraining. Here it is called **replay**: a part of each batch is old text, nearly all of whose tokens count.
 
 # %%
 from minigpt.train import pretrain
@@ -462,7 +466,7 @@ print(f"of the loss, replay brings {100 * light.tokens() / join(new, light).toke
 #
 # ## 9. Four tunings, measured
 #
-# What do the mask and the replay do? We tune the base four times, with and without each. Everything else is the same: the same conversations of {{len(world.families)}} families in the same order, the same number of steps.
+# What do the mask and the replay do? We tune the base four times, with and without each. Everything else is the same: {{len(world.families)}} families, their conversations in the same order, the same number of steps. (With replay a quarter of each batch is old text, so a quarter fewer conversations are read.)
 # This takes a minute or two. So the numbers come from the log of such a run, which lies beside the lesson as `runs.json`. With `FULL=1` in the environment, this lesson makes a new one.
 
 # %%
@@ -546,8 +550,8 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #
 # ## 10. Break it
 #
-# A batch that is too large for the memory is cut into pieces, and the gradients of the pieces are added up. In pretraining each piece has equally many tokens,
-# so the mean of their means is the mean of all. With a mask that is no longer true: one row may hold 20 learned tokens and the next 90.
+# A batch that is too large for the memory is cut into pieces, and the gradients of the pieces are added up. In pretraining nearly every token counts, so all pieces have
+# almost equally many, and the mean of their means is almost the mean of all. With a mask that is no longer true: one row may hold 20 learned tokens and the next 90.
 
 # %% tolerance=0.02
 arrays = together.tokens, together.starts, together.mask

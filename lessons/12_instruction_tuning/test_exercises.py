@@ -68,6 +68,12 @@ def test_2_errors(exercises, draw):
     raise AssertionError(f"{fault}: expected ValueError, got {answer}")
 
 
+def test_3_fullest(exercises, draw):
+    """a short one goes into the fullest row that has room, not into the first one"""
+    answer = [[int(i) for i in row] for row in exercises.best_fit([12, 10, 9, 1], 20)]
+    assert answer == [[0], [1, 2, 3]], f"lengths [12, 10, 9, 1], room 20: got {answer}, expected [[0], [1, 2, 3]]"
+
+
 def test_3_values(exercises, draw):
     """each conversation goes where it leaves the least room"""
     room, count = draw.integer("room", 4, 20), draw.integer("count", 0, 12)

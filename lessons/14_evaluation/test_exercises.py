@@ -6,7 +6,7 @@ import numpy as np
 
 from minigpt.course.draw import expect_close
 
-WORDS = ("cat", "at", "c", "a", "dog", "the")
+WORDS = ("cat", "at", "c", "Cat", "cat.", "the")
 
 
 def text_of(draw, name, longest):
@@ -80,6 +80,15 @@ def test_3_width(exercises, draw):
     error = noise.std() / math.sqrt(n)
     expect_close((high - low) / (2 * 1.96 * error), 1.0, "width in units of 1.96 standard errors", 0.06)
     expect_close((low + high) / 2, 1.0 + noise.mean(), "middle", 0.4 * error)
+
+
+def test_3_two(exercises, draw):
+    """of two questions half of all samples hold one of them twice, so the interval reaches from the least difference to the greatest"""
+    first, second = draw.array("first", 2), draw.array("second", 2)
+    metric = draw.choice("metric", (np.mean, np.max, np.ptp))
+    possible = [metric(second[list(c)]) - metric(first[list(c)]) for c in itertools.product(range(2), repeat=2)]
+    answer = exercises.bootstrap_difference(first, second, metric, 500, draw.rng("drawing"))
+    expect_close(answer, (min(possible), max(possible)), "low and high")
 
 
 def at_least(k, n, p):

@@ -3,7 +3,7 @@ import dataclasses
 from pathlib import Path
 
 from minigpt.files import find_folder
-from minigpt.interop import huggingface
+from minigpt.interop import huggingface, safetensors
 from minigpt.model import GPT
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
@@ -47,11 +47,18 @@ def _has_tokenizer(folder):
     return any((folder / name).exists() for name in TOKENIZER_FILES)
 
 
+def _may_replace(folder):
+    """Whether a folder holds no model, or one that we have written."""
+    weights = folder / huggingface.WEIGHTS
+    return safetensors.has_checksum(weights) if weights.exists() else not any((folder / name).exists() for name in huggingface.MODEL_FILES)
+
+
 def with_chat_tokens(model, tok):
     """Add the chat template's special tokens that are missing -> GPT, Tokenizer
 
     Their rows of the embedding and of the output layer are the mean of the others: no token is nearer to what the model knows.
     """
+    huggingface.check_pair(model.config, tok)  # before the model is enlarged
     missing = [text for text in SPECIAL_TOKENS if text not in tok.special_tokens]
     if not missing:
         return model, tok
@@ -72,6 +79,8 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False):
         raise ValueError(f"--out is {arguments.out}, the model's own folder, which would be overwritten; choose another")
     if checkpoint.exists(Path(arguments.out)) or (Path(arguments.out) / "train.json").exists():  # what was converted can be again
         raise ValueError(f"--out is {arguments.out}, which holds a trained model that would be overwritten; choose another")
+    if not _may_replace(Path(arguments.out)):
+        raise ValueError(f"--out is {arguments.out}, which holds a model of other origin that would be overwritten; choose another")
     model = GPT.from_pretrained(folder, backend="numpy")
     tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
     if tok is None and _has_tokenizer(Path(arguments.out)):

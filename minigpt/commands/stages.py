@@ -8,7 +8,7 @@ import numpy as np
 from minigpt.commands.ahead import compile_ahead
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
-from minigpt.files import find_folder, make_folder, write_json
+from minigpt.files import find_folder, make_folder, parse_json, read_bytes, read_json, write_json
 from minigpt.interop import safetensors
 from minigpt.interop.huggingface import MODEL_FILES, check_pair
 from minigpt.model import GPT, InstructGPT
@@ -20,11 +20,15 @@ from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_ma
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, pretrain, sft
 from minigpt.train.batches import whole_rows
-from minigpt.train.trainer import evaluate_loss
+from minigpt.train.trainer import LOG, evaluate_loss
 from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 VOCAB_SIZE = 2048
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
+SETTINGS = "train.json"  # of a finished run
+RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "dev"}}  # and keys by which they are known
+WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
+           "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
 SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
@@ -62,6 +66,7 @@ def run_tokenizer(arguments):
         raise ValueError("nothing to do: give --out FOLDER to save the tokenizer, --show TEXT to see its work, or both")
     if arguments.out:
         folder = make_folder(arguments.out)  # refused now if it cannot be written
+        _spare(folder, arguments.text)
         if (folder / "config.json").exists():
             raise ValueError(f"--out is {arguments.out}, which holds a model whose tokenizer would be replaced; choose another")
     if arguments.model and (arguments.text, arguments.vocab_size, arguments.split) != (None, None, None):
@@ -103,7 +108,7 @@ def run_pretrain(arguments):
     """Train a base model and save it with its tokenizer."""
     base, config = arguments.model and find_folder(arguments.model), from_flags(PRETRAIN, arguments)
     shape = _shape(arguments, base)
-    folder = _run_folder(arguments.out)
+    folder = _run_folder(arguments.out, arguments.text)
     world = None if arguments.text else load_world()
     compiled = compile_ahead(shape) if world and arguments.backend == "fast" else lambda: None
     if base or arguments.tokenizer:
@@ -167,7 +172,7 @@ def run_sft(arguments):
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
-    folder = _run_folder(arguments.out)
+    folder = _run_folder(arguments.out, arguments.instructions, arguments.held_out, arguments.text)
     model = GPT.from_pretrained(base, backend=arguments.backend)
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
@@ -175,12 +180,42 @@ def run_sft(arguments):
     finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev, held_out=held_out), config, folder)
 
 
-def _run_folder(path):
-    """The folder of a run, made or found; refused where it holds a model of other origin, which the run would overwrite."""
+def _run_folder(path, *sources):
+    """The folder of a run, made or found; refused where the run would overwrite what no run has written.
+
+    sources: files that the run reads, or None.
+    """
     folder = make_folder(path)
-    if any((folder / name).exists() for name in MODEL_FILES) and not checkpoint.exists(folder):
+    _spare(folder, *sources)
+    if checkpoint.exists(folder):
+        return folder
+    for name in RUN_FILES:
+        if (folder / name).exists() and not _of_a_run(folder / name):
+            raise ValueError(f"{folder / name} is no file of a run and would be overwritten; choose another --out")
+    if any((folder / name).exists() for name in MODEL_FILES):
         raise ValueError(f"--out is {path}, which holds a model that was not trained there and would be overwritten; choose another")
     return folder
+
+
+def _spare(folder, *sources):
+    """ValueError where one of the files that are read lies in the folder, by a name that will be written there."""
+    for source in filter(None, sources):
+        if Path(source).name in WRITTEN and Path(source).resolve().parent == folder.resolve():
+            raise ValueError(f"{source} would be overwritten, for a file of that name is written to {folder}; choose another --out, or rename it")
+
+
+def _of_a_run(path):
+    """Whether a file is what a run writes by this name."""
+    try:
+        if path.name == BEST:
+            found = safetensors.read_metadata(path)
+        elif path.name == LOG:
+            found = parse_json(read_bytes(path).partition(b"\n")[0] or b'{"step": 0}')  # a run that ended at once leaves an empty log
+        else:
+            found = read_json(path)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.keys() >= RUN_FILES[path.name]
 
 
 def _world(arguments):
@@ -251,7 +286,7 @@ def finish(model, tok, log, config, folder):
 
     model.save_pretrained(folder, tok)
     config = dataclasses.replace(config, shards=checkpoint.saved_shards(Path(folder)) or config.shards)  # with others the sums would round differently
-    write_json(Path(folder) / "train.json", {"model": dataclasses.asdict(model.config), "train": dataclasses.asdict(config)})
+    write_json(Path(folder) / SETTINGS, {"model": dataclasses.asdict(model.config), "train": dataclasses.asdict(config)})
     training_curves(log, Path(folder) / "curves.png")
     validation = [entry["validation_loss"] for entry in log if "validation_loss" in entry]
     print(f"saved in {folder}" + (f"; validation loss {validation[-1]:.3f} nats per token" if validation else ""))

@@ -115,8 +115,9 @@ def run_sample(arguments):
         raise ValueError(f"{str(error).partition(':')[0]}; leave it out of --prompt") from None
     if not ids:
         raise ValueError("the prompt is empty; write the text to continue, or leave --prompt out")
-    ends = ends_with(tok, arguments.stop)
-    for row in generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop, ends=ends):
+    rows = generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop,
+                    ends=ends_with(tok, arguments.stop), vocab_size=tok.vocab_size)
+    for row in rows:
         print(arguments.prompt + cut_before(tok.decode(row.ids), arguments.stop), end="\n\n" if arguments.n > 1 else "\n")
 
 

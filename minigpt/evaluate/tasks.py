@@ -113,7 +113,7 @@ def _as_text(assistant, question, solved, natural=False):
 
 def _continuations(assistant, prompts):
     """What a model that continues text makes of each prompt (ids), up to the end of the line -> list of texts"""
-    rows = generate(assistant.model, prompts, ANSWER, assistant.stop, ends=ends_with(assistant.tokenizer, ("\n",)))
+    rows = generate(assistant.model, prompts, ANSWER, assistant.stop, ends=ends_with(assistant.tokenizer, ("\n",)), vocab_size=assistant.tokenizer.vocab_size)
     return [cut_before(assistant.tokenizer.decode(row.ids, skip_special_tokens=True), ("\n",)).strip() for row in rows]
 
 

@@ -27,14 +27,16 @@ class Generation:
         return "stop" if self.stopped or self.complete else "length"
 
 
-def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=None):
+def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=None, vocab_size=None):
     """Continue every prompt. prompts: sequences of ids, of any lengths; stop: ids that end a row -> list of Generation.
 
     config: SampleConfig. allowed(ids) -> ids that may come next, or None, called with each row's new ids. on_token(row, id) is
     called as tokens appear (the stop token is not shown). ends(ids): whether a row with these new ids is complete. A row also
     ends when the context is full. Its tokens depend on its prompt, its place in the list and the seed, not on the other rows.
+    vocab_size: only ids below it are drawn, for a model with more of them than its tokenizer has tokens; None: all.
     """
     sampling.check(config)
+    stop = frozenset(stop)
     prompts = [np.asarray(p).reshape(-1) for p in prompts]
     limit = model.config.block_size
     for p in prompts:
@@ -56,7 +58,7 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
     kv = model.new_cache(len(prompts), min(limit, longest + steps), pad)
     logits = model.step(ids, kv)  # (B, V)
     for _ in range(steps):
-        chosen = _choose(logits, rows, prompts, results, config, allowed, streams)  # (B,)
+        chosen = _choose(logits[:, :vocab_size], rows, prompts, results, config, allowed, streams)  # (B,)
         nll, _ = model.ops.cross_entropy_forward(logits, chosen)  # (B,), - log P of the chosen tokens
         going = []
         for place, (row, token, loss) in enumerate(zip(rows, chosen.tolist(), nll.tolist())):

@@ -57,11 +57,11 @@ def distribution(logits, config, seen=None, allowed=None):
 
 def penalise(logits, seen, penalty):
     """Logits of tokens that already occur are divided by the penalty where positive, multiplied where negative. (B, V) -> (B, V)"""
-    z = logits.copy()
+    z, limit = logits.copy(), np.finfo(logits.dtype).max
     for row, ids in zip(z, seen, strict=True):
         ids = np.unique(np.asarray(ids, np.int64))
-        with np.errstate(over="ignore"):  # a huge penalty makes -inf of what is below 0, which is what it says; a tiny one must not make inf
-            row[ids] = np.minimum(np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty), np.finfo(row.dtype).max)
+        with np.errstate(over="ignore"):  # neither a huge nor a tiny penalty makes a token infinitely unlikely or likely: it may be the only one allowed
+            row[ids] = np.clip(np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty), -limit, limit)
     return z
 
 

@@ -7,17 +7,25 @@ def cut_before(text, stop_texts):
     return text[: min((place for place in map(text.find, stop_texts) if place >= 0), default=len(text))]
 
 
+def listed(stop_texts):
+    """Any iterable of texts -> tuple. ValueError for an empty one, or for one text instead of several."""
+    if isinstance(stop_texts, str):
+        raise ValueError(f"stop_texts is the single text {stop_texts!r}; give a tuple of texts")
+    stop_texts = tuple(stop_texts)
+    if not all(stop_texts):
+        raise ValueError("a stop text is empty, which every answer begins with; leave it out")
+    return stop_texts
+
+
 def ends_with(tok, stop_texts, skip_special_tokens=False):
     """-> ends(ids) for `generate`: whether a stop text has appeared in what the ids spell, as it will be shown.
 
-    None where there are no stop texts. ValueError for an empty one, or for one text instead of several.
+    None where there are no stop texts.
     """
-    if isinstance(stop_texts, str):
-        raise ValueError(f"stop_texts is the single text {stop_texts!r}; give a tuple of texts")
-    if not all(stop_texts):
-        raise ValueError("a stop text is empty, which every answer begins with; leave it out")
+    stop_texts = listed(stop_texts)
     if not stop_texts:
         return None
+
     def ends(ids):
         text = tok.decode(ids, skip_special_tokens)
         return any(stop in text for stop in stop_texts)

@@ -27,8 +27,10 @@ class Tokenizer:
         self.special_tokens = dict(special_tokens)
         special_ids = set(self.special_tokens.values())
         ids = {token: i for i, token in enumerate(self.vocabulary) if token is not None and i not in special_ids}
+        letters = {letter: byte for byte, letter in enumerate(formats.byte_letters())}
         for text in self.special_tokens:
-            if not text or text.encode("utf-8") in ids:
+            stood_for = bytes(map(letters.get, text)) if letters.keys() >= set(text) else None
+            if not text or text.encode("utf-8") in ids or stood_for in ids:  # in files "§" is the byte A7 itself
                 raise ValueError(f"special token {text!r} is {'an ordinary token too' if text else 'empty'}: choose another text")
         self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self._merged = [ids[self.vocabulary[left] + self.vocabulary[right]] for left, right in self.merges]

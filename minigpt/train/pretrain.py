@@ -16,7 +16,7 @@ END = SPECIAL_TOKENS[0]  # between the documents of a text file
 
 def world_rows(world, tok, tokens, T, seed):
     """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows."""
-    return (_rows(pretraining_documents(world, seed), tok, T, tokens),
+    return (_rows(pretraining_documents(world, seed), tok, T, max(tokens, T + 1)),
             _rows(pretraining_documents(world, VALIDATION_SEED), tok, T, VALIDATION_ROWS * T))
 
 

@@ -30,7 +30,7 @@ def _draw(world, n, seed, form):
     found = []
     shares = {name: sum(FAMILIES[name].kinds.values()) for name in world.families}
     for name, share in shares.items():
-        for example in islice(example_stream(world, name, "train", seed), round(n * share / sum(shares.values()))):
+        for example in islice(example_stream(world, name, "train", seed), max(1, round(n * share / sum(shares.values())))):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
     random.Random(seed).shuffle(found)
     return found

@@ -28,10 +28,17 @@ def jsonl(world, split, per_kind, seed):
 
 
 def build(world, folder, documents, per_kind, seed):
-    """Write pretraining.txt (documents are separated by an empty line) and train, dev, test.jsonl to a folder. -> {file: bytes}"""
+    """Write pretraining.txt (documents are separated by an empty line) and train, dev, test.jsonl to a folder. -> {file: bytes}
+
+    ValueError where one of them is there with other content: it may be a user's own.
+    """
     folder = make_folder(folder)
     text = "\n\n".join(itertools.islice(pretraining_documents(world, seed), documents)) + "\n"
     files = {"pretraining.txt": text, **{f"{split}.jsonl": jsonl(world, split, per_kind, seed) for split in SPLITS}}
+    files = {name: content.encode("utf-8") for name, content in files.items()}
     for name, content in files.items():
-        atomic_write(folder / name, content.encode("utf-8"))
-    return {name: len(content.encode("utf-8")) for name, content in files.items()}
+        if (folder / name).exists() and (folder / name).read_bytes() != content:
+            raise ValueError(f"{folder / name} is there with other content; build into another folder, or remove it")
+    for name, content in files.items():
+        atomic_write(folder / name, content)
+    return {name: len(content) for name, content in files.items()}
