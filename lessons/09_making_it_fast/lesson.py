@@ -907,7 +907,7 @@ for name, many, panel in (("as it should be", many_tiles, own),
 # Other edits to try, each with the result to expect:
 #
 # * Section 5: multiply matrices of 1024 instead of 512. `naive` becomes slower still: a column of `b` now hits the same few places of the cache again and again.
-# * Section 7: leave out `np.rint`, and use `np.floor`. Then `f` runs from 0 to 1, outside of the range for which the six numbers were made. The error grows about fiftyfold.
+# * Section 7: leave out `np.rint`, and use `np.floor`. Then `f` runs from 0 to 1, outside of the range for which the six numbers were made. The error grows about fiftyfold, and the comparison with the package's `exp` stops the lesson.
 # * Section 8: leave out `* shrink` for `o`. The assertion fails for every query with more than one piece, unless the largest score came first.
 # * Section 9: replace `blas_threads(cores())` by `blas_threads(1)`. The fight is over: the third line becomes the fourth.
 #
