@@ -34,7 +34,7 @@ class Example:
 class Family:
     """A task family: its kinds with their weights in the tuning mix, how to make an example, how to check an output."""
     name: str
-    kinds: dict            # kind -> weight; the weights of all kinds of all families sum to 1
+    kinds: dict            # kind -> weight; only their proportions matter
     make: object           # (world, rng, split, kind) -> Example
     verify: object         # (example, output) -> bool
     hashed: tuple = ()     # kinds without held-out pairs of words: a hash of the whole prompt keeps their splits apart
