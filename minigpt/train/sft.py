@@ -12,7 +12,8 @@ from minigpt.text.template import ROLES, render
 from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, join, pack, whole_rows
 from minigpt.train.trainer import Run, train
-from minigpt.world import FAMILIES, example_stream
+from minigpt.world import example_stream
+from minigpt.world.tasks import weights_of
 
 
 def world_conversations(world, n, seed):
@@ -28,7 +29,7 @@ def world_rows(world, n, seed, tok, T):
 def _draw(world, n, seed, form):
     """form(messages) of every conversation, in random order -> list"""
     found = []
-    shares = {name: sum(FAMILIES[name].kinds.values()) for name in world.families}
+    shares = {name: sum(weights_of(world, name).values()) for name in world.families}
     for name, share in shares.items():
         for example in islice(example_stream(world, name, "train", seed), max(1, round(n * share / sum(shares.values())))):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))

@@ -117,8 +117,6 @@ def spelled_words(world, countable):
 
 def make(world, rng, split, kind):
     """Make an example of the kind. -> Example"""
-    if kind == "reading" and is_due(world, rng, split, "asked"):
-        kind = "facts"
     if kind == "facts" and is_due(world, rng, split, "spelling"):
         return make_spelling(world, rng, split)
     return (make_fact if kind == "facts" else make_reading)(world, rng, split, kind)

@@ -32,9 +32,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Family:
-    """A task family: its kinds with their weights in the tuning mix, how to make an example, how to check an output."""
+    """A task family: its kinds with their weights, how to make an example, how to check an output."""
     name: str
-    kinds: dict            # kind -> weight; only their proportions matter
+    kinds: dict            # kind -> weight; of training `shares.WEIGHTS` changes some
     make: object           # (world, rng, split, kind) -> Example
     verify: object         # (example, output) -> bool
     hashed: tuple = ()     # kinds without held-out pairs of words: a hash of the whole prompt keeps their splits apart

@@ -68,7 +68,7 @@ def verify(example, output):
     return text.startswith("I am sorry, but I cannot") and text.endswith(".") and text.count(".") <= 2
 
 
-FAMILY = Family("refuse", {"harmful": 0.03, "benign": 0.03, "unknown": 0.02}, make, verify, hashed=("unknown",))
+FAMILY = Family("refuse", {"harmful": 0.03, "benign": 0.03, "unknown": 0.01}, make, verify, hashed=("unknown",))
 
 
 def howto_document(world, rng):

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 from minigpt.world.corpus import MIXTURE, pretraining_documents
-from minigpt.world.tasks import FAMILIES, examples, prompt_text
+from minigpt.world.tasks import FAMILIES, examples, prompt_text, weights_of
 from minigpt.world.text import all_choices
 
 
@@ -45,8 +45,8 @@ def training_ngrams(world, n=8, documents=10000, instructions=10000):
     grams = set()
     for document in itertools.islice(pretraining_documents(world, 0), documents):
         grams |= ngrams(document, n)
-    for name, family in FAMILIES.items():
-        for example in examples(world, name, "train", round(instructions * sum(family.kinds.values())), seed=0):
+    for name in FAMILIES:
+        for example in examples(world, name, "train", round(instructions * sum(weights_of(world, name).values())), seed=0):
             grams |= ngrams(whole_text(example), n)
     return grams
 

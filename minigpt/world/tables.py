@@ -7,7 +7,7 @@ from pathlib import Path
 from minigpt.files import data_folder
 from minigpt.world import facts, parallel, stories
 from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, listed_name, with_pronouns
-from minigpt.world.shares import PRACTICE
+from minigpt.world.shares import PRACTICE, WEIGHTS
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
 
 THINGS = ("objects", "animals", "foods")
@@ -35,6 +35,7 @@ class World:
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     practice: dict = field(default_factory=PRACTICE.copy)     # SHARES of training
+    weights: dict = field(default_factory=WEIGHTS.copy)       # of kinds in training, where they are not their family's
     cache: dict = field(default_factory=dict, compare=False)   # what was looked up once: words that go with a noun, rows of phrasings, ...
 
 

@@ -24,15 +24,21 @@ def example_stream(world, family, split, seed, kind=None):
     """The examples of `examples` one after the other, for readers that keep only a part of each. -> endless iterator of Example"""
     record = FAMILIES[family]
     rng = random.Random(f"{family}/{kind}/{split}/{seed}")
-    kinds, weights = list(record.kinds), list(record.kinds.values())
+    kinds = weights_of(world, family, split)
     prompts = set()
     while True:
-        example = one_example(world, record, kind or rng.choices(kinds, weights)[0], split, rng)
+        example = one_example(world, record, kind or rng.choices(list(kinds), kinds.values())[0], split, rng)
         if split == "train":
             yield example
         elif (prompt := prompt_text(example)) not in prompts:
             prompts.add(prompt)
             yield example
+
+
+def weights_of(world, family, split="train"):
+    """The kinds of a family and their weights: training practises what is hard more often. -> dict"""
+    kinds = FAMILIES[family].kinds
+    return {kind: world.weights.get(kind, weight) for kind, weight in kinds.items()} if split == "train" else kinds
 
 
 def one_example(world, record, kind, split, rng):
