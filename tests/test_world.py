@@ -85,6 +85,19 @@ def test_training_practises_more_often_what_is_hard(world):
     assert small_world(world).practice == SHARES
 
 
+@pytest.mark.parametrize("family", ["answer", "write", "refuse"])
+def test_kinds_that_are_hard_are_more_frequent_in_training(world, family):
+    def mix(world, split):
+        drawn = Counter(example.kind for example in examples(world, family, split, 1500, seed=2))
+        return {kind: drawn[kind] / 1500 for kind in FAMILIES[family].kinds}
+
+    kinds = FAMILIES[family].kinds
+    practised = {kind: world.weights.get(kind, weight) for kind, weight in kinds.items()}
+    for wanted, found in ((practised, mix(world, "train")), (kinds, mix(world, "dev")), (kinds, mix(dataclasses.replace(world, weights={}), "train"))):
+        assert found == {kind: pytest.approx(weight / sum(wanted.values()), abs=0.05) for kind, weight in wanted.items()}
+    assert not small_world(world).weights
+
+
 def test_training_draws_rare_words_more_often_from_the_same_patterns(world):
     counts = word_counts(world)
     rare = sorted(counts, key=counts.get)[:150]
