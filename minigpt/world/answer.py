@@ -14,6 +14,7 @@ FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentenc
 # of training only: who can follow these looks for what is asked
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
 SPELLINGS = ("letters", "copy", "article", "lines")
+UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them; none is to be learned
 
 
 def answers(form, shorts, fulls, short_first=False):
@@ -109,7 +110,7 @@ def spelled_words(world, countable):
     if ("spelled", countable) not in world.cache:
         stated = {name: relation.states[0] for name, relation in world.relations.items()}
         known = sorted({word["en"] for fact in world.facts for slot, word in fact.words.items()
-                        if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation])})
+                        if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation] and word["en"] not in UNCOUNTED)})
         tags = ("objects", "animals") if countable else ("nouns", "adjectives")
         world.cache["spelled", countable] = (*[known] * 4, *([word["en"] for word in world.words[tag]] for tag in tags))
     return world.cache["spelled", countable]
