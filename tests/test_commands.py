@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from minigpt import files
 from minigpt.__main__ import COMMANDS, main
 from minigpt.commands import expected, run
 from minigpt.config import PRETRAIN, SFT
+from minigpt.model import GPT
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.world import FAMILIES, stats
 
@@ -174,6 +176,9 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.count("\n  reference: ") == 3
     assert main(["export", str(tmp_path / "tuned"), "--out", str(tmp_path / "exported"), "--dtype", "float16"]) == 0
     assert main(["import", str(tmp_path / "exported"), "--out", str(tmp_path / "imported")]) == 0
+    assert main(["export", str(tmp_path / "tuned"), "--average", str(tmp_path / "base"), str(tmp_path / "imported"), "--out", str(tmp_path / "mean")]) == 0
+    mean, *others = (GPT.from_pretrained(tmp_path / name).params for name in ("mean", "tuned", "base", "imported"))
+    assert all(np.allclose(values, sum(other[name] for other in others) / 3, atol=1e-6) for name, values in mean.items())
     del report["scores"]
     (tmp_path / "report.json").write_text(json.dumps(report))
     assert "report.json is not whole; remove it" in refused(capsys, *argv)

@@ -1,4 +1,5 @@
 """The stages' data: text files and conversations in, rows out; what is wrong with a file is said in one line."""
+import dataclasses
 import itertools
 import json
 import math
@@ -84,6 +85,16 @@ def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
         refused(capsys, command(kit, stage, tmp_path / stage / name), "was not trained there and would be overwritten")
     refused(capsys, ["tokenizer", "--text", f"{kit}/text.txt", "--out", f"{tmp_path}/theirs"], "holds a model whose tokenizer would be replaced")
     refused(capsys, ["export", f"{tmp_path}/theirs", "--out", f"{tmp_path}/theirs", "--dtype", "float16"], "the model's own folder")
+
+
+def test_models_that_do_not_fit_have_no_mean(kit, tmp_path, capsys):
+    config = GPT.from_pretrained(kit / "base").config
+    GPT(config).save_pretrained(tmp_path / "bare")
+    GPT(dataclasses.replace(config, n_layer=config.n_layer + 1)).save_pretrained(tmp_path / "larger")
+    for other, message in (("bare", "has another tokenizer than"), ("larger", "models of different shapes have no mean")):
+        refused(capsys, ["export", f"{kit}/base", "--average", f"{tmp_path}/{other}", "--out", f"{tmp_path}/mean"], message)
+    refused(capsys, ["export", f"{kit}/base", "--average", f"{tmp_path}/bare", "--out", f"{tmp_path}/bare"], "the model's own folder")
+    assert not (tmp_path / "mean").exists()
 
 
 @pytest.mark.parametrize("name", ["log.jsonl", "train.json", "best.safetensors"])

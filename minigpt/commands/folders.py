@@ -2,6 +2,8 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from minigpt.files import find_folder
 from minigpt.interop import huggingface, safetensors
 from minigpt.model import GPT
@@ -30,12 +32,13 @@ def run_import(arguments):
 def add_export_arguments(parser):
     """Flags of `export`."""
     parser.add_argument("model", help="a shipped checkpoint or a model folder")
+    parser.add_argument("--average", metavar="FOLDER", nargs="+", default=[], help="write the mean of the model's weights and those of these, which were tuned from the same model")
     _add_output(parser)
 
 
 def run_export(arguments):
     """Write a model so that transformers can load it, or say what it lacks."""
-    _convert(arguments, portable=True)
+    _convert(arguments, portable=True, average=arguments.average)
 
 
 def _add_output(parser):
@@ -73,16 +76,35 @@ def with_chat_tokens(model, tok):
     return larger, Tokenizer([*tok.vocabulary, *(text.encode("utf-8") for text in missing)], tok.merges, specials, tok.split)
 
 
-def _convert(arguments, portable, with_tokenizer=True, chat=False):
-    folder = find_folder(arguments.model)
-    if Path(arguments.out).exists() and folder.samefile(arguments.out):
+def mean_model(models):
+    """The model whose weights are the mean of several models' (Wortsman et al. 2022, "Model soups") -> GPT
+
+    Models that were tuned from the same one, each on other examples, make different mistakes, which the mean makes smaller. ValueError
+    if their shapes differ.
+    """
+    mean = models[0].copy()
+    for model in models[1:]:
+        if model.config != mean.config:
+            raise ValueError(f"models of different shapes have no mean: {model.config} and {mean.config}")
+    for name, values in mean.params.items():
+        values[...] = np.mean([model.params[name] for model in models], axis=0, dtype=np.float64)
+    return mean
+
+
+def _convert(arguments, portable, with_tokenizer=True, chat=False, average=()):
+    folder, *others = map(find_folder, (arguments.model, *average))
+    if Path(arguments.out).exists() and any(one.samefile(arguments.out) for one in (folder, *others)):
         raise ValueError(f"--out is {arguments.out}, the model's own folder, which would be overwritten; choose another")
     if checkpoint.exists(Path(arguments.out)) or (Path(arguments.out) / "train.json").exists():  # what was converted can be again
         raise ValueError(f"--out is {arguments.out}, which holds a trained model that would be overwritten; choose another")
     if not _may_replace(Path(arguments.out)):
         raise ValueError(f"--out is {arguments.out}, which holds a model of other origin that would be overwritten; choose another")
-    model = GPT.from_pretrained(folder, backend="numpy")
+    model = mean_model([GPT.from_pretrained(one, backend="numpy") for one in (folder, *others)])
     tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
+    for other in others:
+        theirs = Tokenizer.load(other) if _has_tokenizer(other) else None
+        if (tok and (tok.vocabulary, tok.special_tokens)) != (theirs and (theirs.vocabulary, theirs.special_tokens)):
+            raise ValueError(f"{other} has another tokenizer than {folder}, so their weights have no mean; leave it out of --average")
     if tok is None and _has_tokenizer(Path(arguments.out)):
         raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
     if chat:
