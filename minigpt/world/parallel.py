@@ -32,15 +32,15 @@ class Pair:
     words: dict
 
 
-def read_patterns(folder):
-    """Read patterns.tsv; wordings of one side are separated by " / ". folder -> tuple of Pattern."""
+def read_patterns(path):
+    """Read patterns.tsv or extra.tsv; wordings of one side are separated by " / ". -> tuple of Pattern"""
     return tuple(Pattern(row["pattern"], parse_slots(row["slots"]), tuple(row["english"].split(" / ")),
-                         tuple(row["chinese"].split(" / "))) for row in read_table(folder / "patterns.tsv"))
+                         tuple(row["chinese"].split(" / "))) for row in read_table(path))
 
 
 def sentence_pair(world, rng, split):
     """Draw one sentence pair whose word pairs belong to `split`. Training may prefer rare words. -> Pair"""
-    pattern = rng.choice(world.patterns)
+    pattern = rng.choice(world.extra_patterns if is_due(world, rng, split, "plain") else world.patterns)
     words = draw(world, pattern.slots, rng, split)
     if is_due(world, rng, split, "rare"):
         draws = [words, *(draw(world, pattern.slots, rng, split) for _ in range(3))]

@@ -26,6 +26,7 @@ class World:
     myths: tuple           # rows: question, myth, truth
     plots: dict            # plot -> stories.Plot
     patterns: tuple        # parallel.Pattern
+    extra_patterns: tuple  # the same, of plain sentences that only training has
     reactions: tuple       # rows: form, ending, text
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
@@ -114,7 +115,8 @@ def _read_world(folder):
         myths=tuple(read_table(folder / "facts" / "myths.tsv")),
         plots=stories.read_plots(folder / "stories"),
         reactions=read_authored(folder / "stories" / "reactions.tsv"),
-        patterns=parallel.read_patterns(folder / "parallel"),
+        patterns=parallel.read_patterns(folder / "parallel" / "patterns.tsv"),
+        extra_patterns=parallel.read_patterns(folder / "parallel" / "extra.tsv"),
         phrasings={path.stem: read_authored(path) for path in sorted((folder / "phrasings").glob("*.tsv"))},
         deeds={name: tuple(read_table(folder / "deeds" / f"{name}.tsv")) for name in ("howto", "harms")},
         reports=read_authored(folder / "weather.tsv"),
