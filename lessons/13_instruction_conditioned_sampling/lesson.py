@@ -116,7 +116,7 @@ print(explain(gpt, said, {"no instruction": [], "another instruction": other}))
 # What does the model say when nobody has asked anything? We let it speak four times.
 
 # %% volatile
-for spoken in gpt.generations([[]] * 4, temperature=1.0, seed=3, max_new_tokens=40):
+for spoken in gpt.generations([[]] * 4, temperature=1.0, seed=5, max_new_tokens=40):
     print("*", tok.decode(spoken.ids).strip())
 
 # %% [markdown]
