@@ -5,7 +5,8 @@
 # asks for, words to be spelt instead of facts, and facts that only training asks for; of the questions from outside the world those
 # that would be in it but for an invented word; of the stories in pretraining text those in whose place facts stand, of the documents
 # about facts those in note form, those with lines of their own and those of facts that training never asks for; of the sentence
-# pairs those with rare words and those that are plain sentences of training alone; of the questions in Chinese about a text those answered in a whole sentence
+# pairs those with rare words and the plain ones that only training has; of the questions in Chinese about a text those answered in a
+# whole sentence
 SHARES = {"chinese": 0.125, "number": 0.3, "words": 0.7, "ending": 0.7, "usual": 0.0, "format": 0.25, "variety": 0.0,
           "spelling": 0.0, "extra": 0.0, "invented": 0.5, "knowledge": 0.0, "notes": 0.0, "lines": 0.0, "unasked": 0.0,
           "rare": 0.0, "plain": 0.0, "whole": 0.0}

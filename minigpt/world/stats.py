@@ -64,7 +64,8 @@ def print_stats(world):
     print(", ".join(f"{count} {tag}" for tag, count in {"names": len(world.names), **words}.items()))
     asked = Counter(fact.split for fact in world.facts)
     print(f"{len(world.facts)} facts (asked in training {asked['train']}, in training alone {asked['extra']}, "
-          f"only in dev {asked['dev']}, only in test {asked['test']}), {len(world.myths)} myths, {len(world.plots)} plots, {len(world.patterns)} sentence patterns")
+          f"only in dev {asked['dev']}, only in test {asked['test']}), {len(world.myths)} myths, {len(world.plots)} plots, "
+          f"{len(world.patterns)} sentence patterns and {len(world.extra_patterns)} of training alone")
     documents = list(itertools.islice(pretraining_documents(world, 0), 10000))
     size = sum(len(document.encode()) for document in documents)
     different, total = distinct_ngrams(documents)
