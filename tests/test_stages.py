@@ -90,8 +90,10 @@ def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
 def test_models_that_do_not_fit_have_no_mean(kit, tmp_path, capsys):
     config = GPT.from_pretrained(kit / "base").config
     GPT(config).save_pretrained(tmp_path / "bare")
-    GPT(dataclasses.replace(config, n_layer=config.n_layer + 1)).save_pretrained(tmp_path / "larger")
-    for other, message in (("bare", "has another tokenizer than"), ("larger", "models of different shapes have no mean")):
+    tok = Tokenizer.load(kit / "base")
+    GPT(dataclasses.replace(config, n_layer=config.n_layer + 1)).save_pretrained(tmp_path / "larger", tok)
+    GPT(config).save_pretrained(tmp_path / "merged", Tokenizer(tok.vocabulary, tok.merges[:-1], tok.special_tokens, tok.split))
+    for other, message in (("bare", "has another tokenizer than"), ("merged", "has another tokenizer than"), ("larger", "models of different shapes have no mean")):
         refused(capsys, ["export", f"{kit}/base", "--average", f"{tmp_path}/{other}", "--out", f"{tmp_path}/mean"], message)
     refused(capsys, ["export", f"{kit}/base", "--average", f"{tmp_path}/bare", "--out", f"{tmp_path}/bare"], "the model's own folder")
     assert not (tmp_path / "mean").exists()

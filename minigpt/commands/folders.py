@@ -50,6 +50,15 @@ def _has_tokenizer(folder):
     return any((folder / name).exists() for name in TOKENIZER_FILES)
 
 
+def _tokenizer(folder):
+    return Tokenizer.load(folder) if _has_tokenizer(folder) else None
+
+
+def _parts(tok):
+    """What two tokenizers that are the same have in common."""
+    return tok and (tok.vocabulary, tok.merges, tok.special_tokens, tok.split)
+
+
 def _may_replace(folder):
     """Whether a folder holds no model, or one that we have written."""
     weights = folder / huggingface.WEIGHTS
@@ -79,8 +88,8 @@ def with_chat_tokens(model, tok):
 def mean_model(models):
     """The model whose weights are the mean of several models' (Wortsman et al. 2022, "Model soups") -> GPT
 
-    Models that were tuned from the same one, each on other examples, make different mistakes, which the mean makes smaller. ValueError
-    if their shapes differ.
+    Models that were tuned from the same one, each on other examples, make different mistakes, which often cancel in part; that they come
+    from the same one is not checked. ValueError if their shapes differ.
     """
     mean = models[0].copy()
     for model in models[1:]:
@@ -99,12 +108,13 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False, average=()):
         raise ValueError(f"--out is {arguments.out}, which holds a trained model that would be overwritten; choose another")
     if not _may_replace(Path(arguments.out)):
         raise ValueError(f"--out is {arguments.out}, which holds a model of other origin that would be overwritten; choose another")
-    model = mean_model([GPT.from_pretrained(one, backend="numpy") for one in (folder, *others)])
-    tok = Tokenizer.load(folder) if with_tokenizer and _has_tokenizer(folder) else None
+    model = GPT.from_pretrained(folder, backend="numpy")
+    tok = _tokenizer(folder) if with_tokenizer else None
     for other in others:
-        theirs = Tokenizer.load(other) if _has_tokenizer(other) else None
-        if (tok and (tok.vocabulary, tok.special_tokens)) != (theirs and (theirs.vocabulary, theirs.special_tokens)):
+        if _parts(_tokenizer(other)) != _parts(tok):
             raise ValueError(f"{other} has another tokenizer than {folder}, so their weights have no mean; leave it out of --average")
+    if others:
+        model = mean_model([model, *(GPT.from_pretrained(other, backend="numpy") for other in others)])
     if tok is None and _has_tokenizer(Path(arguments.out)):
         raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
     if chat:

@@ -13,7 +13,7 @@ from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, join, pack, whole_rows
 from minigpt.train.trainer import Run, train
 from minigpt.world import example_stream
-from minigpt.world.tasks import weights_of
+from minigpt.world.tasks import mix
 
 
 def world_conversations(world, n, seed):
@@ -29,9 +29,8 @@ def world_rows(world, n, seed, tok, T):
 def _draw(world, n, seed, form):
     """form(messages) of every conversation, in random order -> list"""
     found = []
-    shares = {name: sum(weights_of(world, name).values()) for name in world.families}
-    for name, share in shares.items():
-        for example in islice(example_stream(world, name, "train", seed), max(1, round(n * share / sum(shares.values())))):
+    for name, count in mix(world, n).items():
+        for example in islice(example_stream(world, name, "train", seed), count):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
     random.Random(seed).shuffle(found)
     return found

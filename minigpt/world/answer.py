@@ -14,7 +14,7 @@ FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentenc
 # of training only: who can follow these looks for what is asked
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
 SPELLINGS = ("letters", "copy", "article", "lines")
-UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them; none is to be learned
+UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them, which is wrong and is not practised
 
 
 def answers(form, shorts, fulls, short_first=False):

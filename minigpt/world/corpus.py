@@ -22,7 +22,7 @@ def knowledge_document(world, rng):
     return notes_document(world, rng) if is_due(world, rng, "train", "notes") else fact_document(world, rng)
 
 
-# kind -> (share of the UTF-8 bytes, generator of one document)
+# kind -> (share of the UTF-8 bytes, generator of one document); in the place of some stories stand facts (`PRACTICE["knowledge"]`)
 MIXTURE = {
     "stories": (0.38, story_document),
     "parallel": (0.20, parallel_document),

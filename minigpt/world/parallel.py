@@ -16,7 +16,7 @@ WORD_LISTS = ("objects", "animals", "foods", "places", "people")
 
 @dataclass(frozen=True)
 class Pattern:
-    """One row of patterns.tsv. The first English and Chinese wordings are the reference, all of them are right."""
+    """One row of patterns.tsv or extra.tsv. The first English and Chinese wordings are the reference, all of them are right."""
     name: str
     slots: tuple
     english: tuple
@@ -39,7 +39,7 @@ def read_patterns(path):
 
 
 def sentence_pair(world, rng, split):
-    """Draw one sentence pair whose word pairs belong to `split`. Training may prefer rare words. -> Pair"""
+    """Draw one sentence pair whose word pairs belong to `split`. Training has plain ones too and may prefer rare words. -> Pair"""
     pattern = rng.choice(world.extra_patterns if is_due(world, rng, split, "plain") else world.patterns)
     words = draw(world, pattern.slots, rng, split)
     if is_due(world, rng, split, "rare"):

@@ -16,7 +16,8 @@ PRACTICE = {"chinese": 0.4, "number": 0.6, "words": 0.9, "ending": 0.85, "usual"
             "spelling": 0.2, "extra": 0.3, "invented": 0.15, "knowledge": 0.1, "notes": 0.5, "lines": 0.5,
             "unasked": 0.4, "rare": 0.5, "plain": 0.25, "whole": 1.0}
 
-# kind -> its weight in the tuning mix, where that is not its family's: more facts, diaries and questions from outside the world
+# kind -> its weight in the tuning mix, where that is not its family's: more facts, diaries and questions from outside the world, fewer
+# questions about a text
 WEIGHTS = {"reading": 0.1, "facts": 0.2, "diary": 0.06, "unknown": 0.02}
 
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 from minigpt.world.corpus import MIXTURE, pretraining_documents
-from minigpt.world.tasks import FAMILIES, examples, prompt_text, weights_of
+from minigpt.world.tasks import FAMILIES, examples, mix, prompt_text
 from minigpt.world.text import all_choices
 
 
@@ -45,8 +45,8 @@ def training_ngrams(world, n=8, documents=10000, instructions=10000):
     grams = set()
     for document in itertools.islice(pretraining_documents(world, 0), documents):
         grams |= ngrams(document, n)
-    for name in FAMILIES:
-        for example in examples(world, name, "train", round(instructions * sum(weights_of(world, name).values())), seed=0):
+    for name, count in mix(world, instructions).items():
+        for example in examples(world, name, "train", count, seed=0):
             grams |= ngrams(whole_text(example), n)
     return grams
 

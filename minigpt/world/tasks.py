@@ -41,6 +41,12 @@ def weights_of(world, family, split="train"):
     return {kind: world.weights.get(kind, weight) for kind, weight in kinds.items()} if split == "train" else kinds
 
 
+def mix(world, n):
+    """How many of n training examples each family of the world has, at least one. -> {family: count}"""
+    shares = {name: sum(weights_of(world, name).values()) for name in world.families}
+    return {name: max(1, round(n * share / sum(shares.values()))) for name, share in shares.items()}
+
+
 def one_example(world, record, kind, split, rng):
     """An example that may be in the split: from a held-out cell where one is due, and with a prompt of the split where no pair of
     words tells."""
