@@ -16,10 +16,10 @@ import pytest
 from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
-from minigpt.world.answer import FORMATS, PRACTICE_FORMATS
+from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, spelled_words
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
-from minigpt.world.draw import pair_of
+from minigpt.world.draw import draw, pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair, word_counts, word_keys
 from minigpt.world.splits import pairs_allowed, split_of
@@ -81,7 +81,9 @@ def test_training_practises_more_often_what_is_hard(world):
         for what in ("number", "words", "ending"):
             met = sum(bool(example.wants[what]) for example in asked[1])
             assert met / 300 == pytest.approx(shares[what], abs=0.08), (split, what)
-    assert all((world.practice[what] < SHARES[what]) == (what == "invented") for what in SHARES)
+        alone = sum(example.facets["people"] == 1 for example in asked[1])
+        assert alone / 300 == pytest.approx(shares["alone"], abs=0.08), split
+    assert all((world.practice[what] < SHARES[what]) == (what in ("invented", "alone")) for what in SHARES)
     assert small_world(world).practice == SHARES
 
 
@@ -115,6 +117,27 @@ def test_plain_sentences_are_translated_in_training_alone(world):
                 assert pairs_allowed([pair_of(pair.words["adj"], pair.words["obj"])], "train")
     assert set(drawn["train"]) >= extra and not extra & {*drawn["dev"], *drawn["test"]}
     assert sum(drawn["train"][name] for name in extra) / 3000 == pytest.approx(world.practice["plain"], abs=0.04)
+
+
+def test_plain_sentences_are_natural(world):
+    """A negated 不开心 is no 不不开心, and 吗 asks without 很."""
+    wordings, rng = [], random.Random(3)
+    for pattern in world.extra_patterns:
+        for words in (draw(world, pattern.slots, rng, "train") for _ in range(60)):
+            wordings += [fill(wording, words, "zh") for wording in pattern.chinese]
+    assert not [wording for wording in wordings if "不不" in wording or "很" in wording and wording.endswith("吗？")]
+    assert any("没有不" in wording for wording in wordings)
+
+
+def test_every_word_of_an_evaluation_is_translated_in_training(world):
+    """Of "put up" the only pair is held out (a tent), so that nobody could know it but for the plain sentences."""
+    texts = {}
+    for split, patterns in (("train", (*world.patterns, *world.extra_patterns)), ("dev", world.patterns)):
+        rng = random.Random(2)
+        draws = [(pattern, draw(world, pattern.slots, rng, split)) for pattern in patterns for _ in range(150)]
+        texts[split] = " ".join(fill(pattern.chinese[0], words, "zh") for pattern, words in draws)
+    verbs = {word["zh"] for word in world.words["verbs"]}
+    assert "搭" in texts["dev"] and {verb for verb in verbs if verb in texts["dev"]} <= {verb for verb in verbs if verb in texts["train"]}
 
 
 def test_training_draws_rare_words_more_often_from_the_same_patterns(world):
@@ -194,7 +217,7 @@ def test_what_training_never_asks_is_told_more_often(world):
 def test_facts_stand_in_the_place_of_some_stories(world, monkeypatch):
     for kind, letter in (("stories", "S"), ("facts", "F")):
         monkeypatch.setitem(MIXTURE, kind, (MIXTURE[kind][0], lambda world, rng, letter=letter: letter * 500))
-    written = Counter(document[:3] for document in itertools.islice(pretraining_documents(world, 0), 4000))
+    written = Counter(document[:3] for document in itertools.islice(pretraining_documents(world, 0), 12000))
     (stories, _), (told, _), due = MIXTURE["stories"], MIXTURE["facts"], world.practice["knowledge"]
     assert written["FFF"] / written["SSS"] == pytest.approx((told + due * stories) / (stories - due * stories), rel=0.1)
 
@@ -232,6 +255,19 @@ def test_formats_of_training_only_are_never_evaluated(world):
     evaluated = {(example.kind, example.facets["format"]) for example in examples(world, "answer", "test", 300, seed=4)}
     assert {form for kind, form in evaluated if kind == "facts"} == set(FORMATS["facts"])
     assert {form for kind, form in evaluated if kind != "facts"} == set(FORMATS["reading"])
+
+
+def test_words_that_begin_no_asked_answer_are_spelt_most_often(world):
+    """"Smoke comes from fire." is never asked for: only spelling shows that " smoke" at the beginning is "Smoke"."""
+    for countable, new, begun in ((False, ("smoke", "bread", "Ottawa"), ("Madrid", "paper")), (True, ("octagon",), ("penguin",))):
+        chance = Counter()
+        for words in spelled_words(world, countable):
+            chance.update(dict.fromkeys(words, 1 / len(words)))
+        asked = [text.lower() for fact in world.facts if fact.split in ("train", "extra")
+                 for text in (facts.statements(world, fact)[0], *facts.short_answers(world, fact))]
+        for word, is_new in (*((word, True) for word in new), *((word, False) for word in begun)):
+            assert any(text.startswith((word.lower(), with_article(word).lower())) for text in asked) != is_new, word
+        assert min(chance[word] for word in new) > 2 * max(chance[word] for word in begun) > 0
 
 
 def test_a_chinese_question_about_a_text_is_answered_in_a_sentence_in_training_only(world):

@@ -99,20 +99,24 @@ def make_spelling(world, rng, split):
     answer = "\n".join(write(word) for word in words) + ("" if form == "lines" else ".")
     wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format=form, language=draw_language(world, rng, split))
     facets = make_facets(world, "answer", f"{form}/{language}", {}, phrasing, language, format=form)
-    return Example("answer", "facts", (user(wording.replace("{word}", ", ".join(words))),), answer, facets)
+    return Example("answer", "facts", (user(wording.replace("{word}", (", " if language == "en" else "、").join(words))),), answer, facets)
 
 
 def spelled_words(world, countable):
-    """What is spelt besides names: words of facts (four times, for some stand nowhere else) and of the lexicon. -> lists of words
+    """What is spelt besides names: words of facts, most often those that begin no asked answer, and words of the lexicon. -> lists
 
     countable: only such as have an article.
     """
     if ("spelled", countable) not in world.cache:
         stated = {name: relation.states[0] for name, relation in world.relations.items()}
-        known = sorted({word["en"] for fact in world.facts for slot, word in fact.words.items()
-                        if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation] and word["en"] not in UNCOUNTED)})
+        known = {word["en"] for fact in world.facts for slot, word in fact.words.items()
+                 if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation] and word["en"] not in UNCOUNTED)}
+        answers = [text.split() for fact in facts.facts_of(world, "train", "extra")
+                   for text in (facts.statements(world, fact)[0], *facts.short_answers(world, fact))]
+        begun = {" ".join(words[:n]).removesuffix(".").lower() for words in answers for n in range(1, len(words) + 1)}
+        new = [word for word in known if not {word.lower(), with_article(word).lower()} & begun]
         tags = ("objects", "animals") if countable else ("nouns", "adjectives")
-        world.cache["spelled", countable] = (*[known] * 4, *([word["en"] for word in world.words[tag]] for tag in tags))
+        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(new)] * 4, *([word["en"] for word in world.words[tag]] for tag in tags))
     return world.cache["spelled", countable]
 
 

@@ -53,11 +53,13 @@ def read_word(row, table):
         word["bare"] = row["zh"].removesuffix("的")
     if table == "adjectives" and row["pred"]:
         word["tags"].append("described")
-        word["neg"] = "不" + row["pred"]
+        word["query"] = row["pred"].removeprefix("很")
+        word["neg"] = "不" + word["query"]
         if row["pred"].startswith("很"):
-            word["stem"] = row["pred"][1:]
-            word["neg"] = "不" + word["stem"]
+            word["stem"] = word["query"]
             word["tags"] += ["graded", "compared"] if row["er"] else ["graded"]
+    if table == "feelings":
+        word["neg"] = ("没有" if row["zh"].startswith("不") else "不") + row["zh"]
     word["kinds"] = frozenset((*word["tags"], row["en"]))
     return word
 

@@ -61,7 +61,8 @@ def draw_words(rng, text, words):
 
 def draw_names(world, rng, split):
     """One or two different people. -> tuple of words"""
-    names = (draw_name(world, rng, split),) if rng.random() < 0.4 else (draw_name(world, rng, split), draw_name(world, rng, split))
+    alone = is_due(world, rng, split, "alone")
+    names = (draw_name(world, rng, split),) if alone else (draw_name(world, rng, split), draw_name(world, rng, split))
     return names if len({name["en"] for name in names}) == len(names) else draw_names(world, rng, split)
 
 
