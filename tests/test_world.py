@@ -16,7 +16,7 @@ import pytest
 from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
-from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, spelled_words
+from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import draw, pair_of
@@ -268,6 +268,17 @@ def test_words_that_begin_no_asked_answer_are_spelt_most_often(world):
         for word, is_new in (*((word, True) for word in new), *((word, False) for word in begun)):
             assert any(text.startswith((word.lower(), with_article(word).lower())) for text in asked) != is_new, word
         assert min(chance[word] for word in new) > 2 * max(chance[word] for word in begun) > 0
+
+
+def test_facts_are_asked_for_in_short_forms_in_both_languages(world):
+    def share(world, language):
+        asked = [example.facets for example in examples(world, "answer", "train", 3000, seed=7) if example.facets.get("fact")]
+        mine = [facets["format"] for facets in asked if facets["language"] == language]
+        assert language == "en" or not {"word", "capitals"} & {*mine}      # held-out cells
+        return sum(form in SHORT_FORMATS[language] for form in mine) / len(mine)
+
+    usual = dataclasses.replace(world, practice={**world.practice, "short": 0.0})
+    assert all(share(world, language) > 1.25 * share(usual, language) > 0 for language in ("en", "zh"))
 
 
 def test_a_chinese_question_about_a_text_is_answered_in_a_sentence_in_training_only(world):

@@ -327,7 +327,7 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 #              the answer
 # ```
 #
-# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in two and a half hours, a smaller one learns in minutes, because the code is fast (09).
+# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in three hours, a smaller one learns in minutes, because the code is fast (09).
 # It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
 # Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
 

@@ -13,6 +13,8 @@ UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
 # of training only: who can follow these looks for what is asked
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
+# in a short form comes an answer without the words that lead to it; two of them held-out cells keep from instructions in Chinese
+SHORT_FORMATS = {"en": ("word", "capitals"), "zh": ("small", "twice")}
 SPELLINGS = ("letters", "copy", "article", "lines")
 UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them, which is wrong and is not practised
 
@@ -33,6 +35,11 @@ def draw_format(world, rng, split, kind, short):
     form = "plain"
     if is_due(world, rng, split, "format"):
         form = rng.choice((PRACTICE_FORMATS if is_due(world, rng, split, "variety") else FORMATS)[kind])
+    return plain_unless_word(form, short)
+
+
+def plain_unless_word(form, short):
+    """No word and no capital letters where the short answer is several words: the plain form then. -> a name of FORMATS"""
     return "plain" if form in ("word", "capitals") and " " in short else form
 
 
@@ -72,6 +79,8 @@ def make_fact(world, rng, split, kind):
     form = draw_format(world, rng, split, "facts", shorts[0])
     new_form = split != "train" and rng.random() < 0.25
     language = draw_language(world, rng, split)
+    if is_due(world, rng, split, "short"):
+        form = plain_unless_word(rng.choice(SHORT_FORMATS[language]), shorts[0])
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     phrasing = "held-out" if new_form else phrasing
