@@ -124,8 +124,8 @@ def spelled_words(world, countable):
                    for text in (facts.statements(world, fact)[0], *facts.short_answers(world, fact))]
         begun = {" ".join(words[:n]).removesuffix(".").lower() for words in answers for n in range(1, len(words) + 1)}
         new = [word for word in known if not {word.lower(), with_article(word).lower()} & begun]
-        tags = ("objects", "animals") if countable else ("nouns", "adjectives")
-        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(new)] * 4, *([word["en"] for word in world.words[tag]] for tag in tags))
+        lexicon = [[word["en"] for word in world.words[tag]] for tag in (("objects", "animals") if countable else ("nouns", "adjectives"))]
+        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(new)] * 4, *lexicon)
     return world.cache["spelled", countable]
 
 

@@ -84,8 +84,8 @@ def read_authored(path):
 def english_words(folder):
     """Every word of the tables, listed names among them, in lower case: no invented name may be one. -> frozenset
 
-    Except those of the tables extra.tsv, which came after the evaluations were frozen; a name may be one of them. A new word in another table ("role") bars a
-    name, and behind that name everything is drawn anew: it changes what `make` trains on.
+    Except those of the tables extra.tsv, which came after the evaluations were frozen; a name may be one of them. A new word in another
+    table ("role") bars a name, and behind that name everything is drawn anew: it changes what `make` trains on.
     """
     paths = [path for path in sorted(folder.glob("*/*.tsv")) if path.name != "extra.tsv"]
     return frozenset(word for path in paths for word in re.findall("[a-z]+", path.read_text("utf-8").lower()))
