@@ -11,8 +11,7 @@ from minigpt import GPT, GPTConfig, InstructGPT, Tokenizer
 from minigpt.evaluate import tasks
 from minigpt.evaluate.metrics import wilson
 from minigpt.world import examples, small_world
-from minigpt.world.draw import draw
-from minigpt.world.text import capital, fill, tidy_chinese
+from minigpt.world.parallel import sentence_pair
 
 
 def test_the_classic_flow(world):
@@ -44,17 +43,15 @@ def test_the_tuned_model_answers_and_the_base_does_not(world):
 
 def test_the_tuned_model_translates_what_a_user_tries_first(world):
     """"The cat is small.", in pairs of words that no training has; the evaluation has no such sentences, so nothing else would tell."""
-    rng, form = random.Random(9), examples(world, "translate", "test", 1, seed=0)[0]
+    pairs = tuple(pattern for pattern in world.extra_patterns if len(pattern.slots) > 1)     # single words are not held out
+    plain, rng, template = dataclasses.replace(world, patterns=pairs), random.Random(9), examples(world, "translate", "test", 1, seed=0)[0]
     questions = []
-    for pattern in world.extra_patterns * 3:
-        words = draw(world, pattern.slots, rng, "test")
-        english = [capital(fill(wording, words)) for wording in pattern.english]
-        chinese = [tidy_chinese(fill(wording, words, "zh")) for wording in pattern.chinese]
-        for language, source, right in (("Chinese", english[0], chinese), ("English", chinese[0], english)):
-            prompt = ({"role": "user", "content": f"Translate into {language}: {source}"},)
-            questions.append(dataclasses.replace(form, messages=prompt, answer=right[0], accept=tuple(right[1:])))
+    for pair in (sentence_pair(plain, rng, "test") for _ in range(150)):
+        for language, source, accepted in (("Chinese", pair.english, pair.chinese), ("English", pair.chinese, pair.english)):
+            prompt = ({"role": "user", "content": f"Translate into {language}: {source[0]}"},)
+            questions.append(dataclasses.replace(template, messages=prompt, answer=accepted[0], accept=accepted[1:]))
     right = sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained("micro"), questions, label=None)))
-    assert wilson(right, len(questions))[0] > 0.8
+    assert wilson(right, len(questions))[0] > 0.75
 
 
 def test_the_readme_examples_print_what_the_readme_says(capsys):

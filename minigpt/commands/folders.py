@@ -32,7 +32,7 @@ def run_import(arguments):
 def add_export_arguments(parser):
     """Flags of `export`."""
     parser.add_argument("model", help="a shipped checkpoint or a model folder")
-    parser.add_argument("--average", metavar="FOLDER", nargs="+", default=[], help="write the mean of the model's weights and those of these, which were tuned from the same model")
+    parser.add_argument("--average", metavar="FOLDER", nargs="+", default=[], help="write the mean of the model's weights and those of these, which were tuned from the same model (one named twice counts twice)")
     _add_output(parser)
 
 

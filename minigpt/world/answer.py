@@ -13,7 +13,7 @@ UNKNOWN = "I don't know."
 FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentence", "word", "capitals")}
 # of training only: who can follow these looks for what is asked
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
-# in a short form comes an answer without the words that lead to it; two of them held-out cells keep from instructions in Chinese
+# forms that give the short answer alone, to be practised besides; in Chinese not word and capitals, which are held-out cells
 SHORT_FORMATS = {"en": ("word", "capitals"), "zh": ("small", "twice")}
 SPELLINGS = ("letters", "copy", "article", "lines")
 UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them, which is wrong and is not practised
@@ -31,15 +31,15 @@ def answers(form, shorts, fulls, short_first=False):
 
 
 def draw_format(world, rng, split, kind, short):
-    """The form that an answer should have; one word can only be asked for where the answer is one. -> a name of FORMATS"""
+    """The form that an answer should have; one word can only be asked for where the answer is one. -> a format"""
     form = "plain"
     if is_due(world, rng, split, "format"):
         form = rng.choice((PRACTICE_FORMATS if is_due(world, rng, split, "variety") else FORMATS)[kind])
-    return plain_unless_word(form, short)
+    return fitting_format(form, short)
 
 
-def plain_unless_word(form, short):
-    """No word and no capital letters where the short answer is several words: the plain form then. -> a name of FORMATS"""
+def fitting_format(form, short):
+    """The form, or plain where a word or capital letters are wanted of an answer of several words. -> a format"""
     return "plain" if form in ("word", "capitals") and " " in short else form
 
 
@@ -79,8 +79,8 @@ def make_fact(world, rng, split, kind):
     form = draw_format(world, rng, split, "facts", shorts[0])
     new_form = split != "train" and rng.random() < 0.25
     language = draw_language(world, rng, split)
-    if is_due(world, rng, split, "short"):
-        form = plain_unless_word(rng.choice(SHORT_FORMATS[language]), shorts[0])
+    if is_due(world, rng, split, "short"):     # in place of the form drawn; plain where the answer has several words
+        form = fitting_format(rng.choice(SHORT_FORMATS[language]), shorts[0])
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
     phrasing = "held-out" if new_form else phrasing
@@ -112,20 +112,20 @@ def make_spelling(world, rng, split):
 
 
 def spelled_words(world, countable):
-    """What is spelt besides names: words of facts, most often those that begin no asked answer, and words of the lexicon. -> lists
+    """What is spelt besides names: words of facts, most often those that begin no asked answer, and words of the lexicon.
 
-    countable: only such as have an article.
+    countable: only such as have an article. -> tuple of lists; one that stands there twice is drawn from twice as often
     """
     if ("spelled", countable) not in world.cache:
         stated = {name: relation.states[0] for name, relation in world.relations.items()}
         known = {word["en"] for fact in world.facts for slot, word in fact.words.items()
                  if word["en"] and (not countable or f"{{a {slot}}}" in stated[fact.relation] and word["en"] not in UNCOUNTED)}
-        answers = [text.split() for fact in facts.facts_of(world, "train", "extra")
+        replies = [text.split() for fact in facts.facts_of(world, "train", "extra")
                    for text in (facts.statements(world, fact)[0], *facts.short_answers(world, fact))]
-        begun = {" ".join(words[:n]).removesuffix(".").lower() for words in answers for n in range(1, len(words) + 1)}
-        new = [word for word in known if not {word.lower(), with_article(word).lower()} & begun]
+        beginnings = {" ".join(words[:n]).removesuffix(".").lower() for words in replies for n in range(1, len(words) + 1)}
+        unpractised = [word for word in known if not {word.lower(), with_article(word).lower()} & beginnings]
         lexicon = [[word["en"] for word in world.words[tag]] for tag in (("objects", "animals") if countable else ("nouns", "adjectives"))]
-        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(new)] * 4, *lexicon)
+        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(unpractised)] * 4, *lexicon)
     return world.cache["spelled", countable]
 
 

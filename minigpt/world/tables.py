@@ -54,11 +54,11 @@ def read_word(row, table):
     if table == "adjectives" and row["pred"]:
         word["tags"].append("described")
         word["query"] = row["pred"].removeprefix("很")
-        word["neg"] = "不" + word["query"]
+        word["neg"] = ("没" if word["query"].startswith("有") else "不") + word["query"]
         if row["pred"].startswith("很"):
             word["stem"] = word["query"]
             word["tags"] += ["graded", "compared"] if row["er"] else ["graded"]
-    if table == "feelings":
+    if table == "feelings":     # 不不开心 is no Chinese
         word["neg"] = ("没有" if row["zh"].startswith("不") else "不") + row["zh"]
     word["kinds"] = frozenset((*word["tags"], row["en"]))
     return word
