@@ -108,7 +108,8 @@ def make_spelling(world, rng, split):
     answer = "\n".join(write(word) for word in words) + ("" if form == "lines" else ".")
     wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format=form, language=draw_language(world, rng, split))
     facets = make_facets(world, "answer", f"{form}/{language}", {}, phrasing, language, format=form)
-    return Example("answer", "facts", (user(wording.replace("{word}", (", " if language == "en" else "、").join(words))),), answer, facets)
+    comma = ", " if language == "en" else "、"
+    return Example("answer", "facts", (user(wording.replace("{word}", comma.join(words))),), answer, facets)
 
 
 def spelled_words(world, countable):

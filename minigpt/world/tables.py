@@ -53,10 +53,9 @@ def read_word(row, table):
         word["bare"] = row["zh"].removesuffix("的")
     if table == "adjectives" and row["pred"]:
         word["tags"].append("described")
-        word["query"] = row["pred"].removeprefix("很")
-        word["neg"] = ("没" if word["query"].startswith("有") else "不") + word["query"]
+        word["stem"] = row["pred"].removeprefix("很")
+        word["neg"] = ("没" if word["stem"].startswith("有") else "不") + word["stem"]
         if row["pred"].startswith("很"):
-            word["stem"] = word["query"]
             word["tags"] += ["graded", "compared"] if row["er"] else ["graded"]
     if table == "feelings":     # 不不开心 is no Chinese
         word["neg"] = ("没有" if row["zh"].startswith("不") else "不") + row["zh"]

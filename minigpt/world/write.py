@@ -61,8 +61,7 @@ def draw_words(rng, text, words):
 
 def draw_names(world, rng, split):
     """One or two different people. -> tuple of words"""
-    alone = is_due(world, rng, split, "alone")
-    names = (draw_name(world, rng, split),) if alone else (draw_name(world, rng, split), draw_name(world, rng, split))
+    names = tuple(draw_name(world, rng, split) for _ in range(1 if is_due(world, rng, split, "alone") else 2))
     return names if len({name["en"] for name in names}) == len(names) else draw_names(world, rng, split)
 
 
