@@ -19,7 +19,7 @@ from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_doc
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
-from minigpt.world.draw import draw, pair_of
+from minigpt.world.draw import candidates, draw, pair_of
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair, word_counts, word_keys
 from minigpt.world.splits import pairs_allowed, split_of
@@ -156,6 +156,31 @@ def test_training_draws_rare_words_more_often_from_the_same_patterns(world):
     assert max(patterns.values()) < 2 * min(patterns.values())
 
 
+def test_training_tells_of_every_thing_that_a_text_may_have_to_hold(world):
+    """Where a thing's only plot is held out with it nobody could write about it but for the plots' other things."""
+    def told(split):
+        found = set()
+        for name, plot in world.plots.items():
+            for slots in (plot.slots, plot.extra if split == "train" else None):
+                tags = {slot.name: slot.tag for slot in slots or ()}
+                for thing in candidates(world, tags["obj"]) if "obj" in tags else ():
+                    pairs = [(name, thing["en"])], [pair_of(adj, thing) for adj in candidates(world, tags["adj"], thing)]
+                    if all(any(split_of(*pair) in ("train", split) for pair in some) for some in pairs):
+                        found.add(thing["en"])
+        return found
+
+    assert (told("dev") | told("test")) - told("train") == {"rooster"}  # whose two adjectives are dev's
+    rng = random.Random(3)
+    in_training, in_dev = (sum(tell(world, rng, split, "give").words["obj"]["en"] in ("pear", "flower", "truck") for _ in range(600))
+                    for split in ("train", "dev"))
+    assert in_dev == 0 and in_training / 600 == pytest.approx(world.practice["things"] * 3 / 7, abs=0.06)
+    for name, plot in world.plots.items():
+        things = {slot.name: slot.tag.split("|") for slot in plot.extra or ()}.get("obj", ())
+        assert {split_of(name, thing) for thing in things} <= {"train"}, name  # another could never be drawn
+    with pytest.raises(ValueError, match="'appel' is neither a tag nor a noun"):
+        candidates(world, "gift|appel")
+
+
 @pytest.mark.parametrize("kind", LENGTHS)
 def test_every_constraint_of_a_text_is_checked(kind, world):
     example = next(e for e in examples(world, "write", "dev", 300, 5, kind) if e.wants["words"] and e.wants["number"] and e.wants["ending"])
@@ -239,16 +264,20 @@ def test_formats_of_training_only_are_never_evaluated(world):
     right = {"small": lambda text: text == text.lower(), "loud": lambda text: text.endswith("!"),
              "twice": lambda text: text[: len(text) // 2] == text[-(len(text) // 2):], "letters": str.isupper,
              "copy": lambda text: text == capital(text), "article": lambda text: text.startswith(("A ", "An ")),
-             "lines": lambda text: len(text.split("\n")) >= 3 and all(line == capital(line) for line in text.split("\n"))}
+             "lines": lambda text: len(text.split("\n")) >= 3 and all(line == capital(line) for line in text.split("\n")),
+             "subject": lambda text: text == capital(text) and text.endswith(" is a word."),
+             "mention": re.compile(r"The word is [\w-]+\.|The words are [\w-]+ and [\w-]+\.").fullmatch}
     met = set()
     for example in examples(world, "answer", "train", 1200, seed=4):
         form, asked = example.facets["format"], prompt_text(example).lower()
         assert form not in right or right[form](example.answer), (form, example.answer)
-        if form == "copy":
-            assert example.answer[:-1].lower() in asked
+        if form in ("copy", "subject"):
+            assert example.answer.removesuffix(" is a word.").removesuffix(".").lower() in asked
         elif form == "article":
             article, word = example.answer[:-1].split(" ", 1)
             assert word in asked and f"{article} {word}" == capital(with_article(word))
+        elif form == "mention":
+            assert all(word in asked for word in re.split(" is | are | and ", example.answer[:-1].lower())[1:])
         elif form == "lines":
             assert all(line.lower() in asked for line in example.answer.split("\n"))
         met |= {form}
@@ -260,7 +289,7 @@ def test_formats_of_training_only_are_never_evaluated(world):
 
 def test_words_that_begin_no_asked_answer_are_spelt_most_often(world):
     """"Smoke comes from fire." is never asked for: only spelling shows that " smoke" at the beginning is "Smoke"."""
-    for countable, new, begun in ((False, ("smoke", "bread", "Ottawa"), ("Madrid", "paper")), (True, ("octagon",), ("penguin",))):
+    for countable, new, begun in ((False, ("smoke", "Ottawa"), ("Madrid", "paper")), (True, ("octagon",), ("penguin",))):
         chance = Counter()
         for words in spelled_words(world, countable):
             chance.update(dict.fromkeys(words, 1 / len(words)))
@@ -447,6 +476,7 @@ def test_malformed_tables_are_refused_in_one_line(world, tmp_path):
     for name, old, new, words in (("facts/facts.tsv", b"relation", b"relaton", "lacks the column 'relation'"),
                                   ("parallel/patterns.tsv", b"who=names|third", b"who:names|third", "slot 'who:names|third' is not x=tag"),
                                   ("phrasings/translate.tsv", b"[Please ]", b"[Please ", "is never closed in '[Please (translate"),
+                                  ("stories/extra.tsv", b"\nlend", b"\nlent", "the plot 'lent' is none of plots.tsv with a slot obj"),
                                   ("lexicon/foods.tsv", b"apple", b"appl\xe9", "foods.tsv is not UTF-8 at byte")):
         path = tmp_path / "data" / name
         right = path.read_bytes()

@@ -15,7 +15,8 @@ FORMATS = {"reading": ("plain", "sentence", "word"), "facts": ("plain", "sentenc
 PRACTICE_FORMATS = {"reading": ("small", "twice", "loud", "capitals"), "facts": ("small", "twice", "loud")}
 # forms that give the short answer alone, to be practised besides; in Chinese not word and capitals, which are held-out cells
 SHORT_FORMATS = {"en": ("word", "capitals"), "zh": ("small", "twice")}
-SPELLINGS = ("letters", "copy", "article", "lines")
+# how words are spelt -> of how many, at least and at most
+SPELLINGS = {"letters": (1, 1), "copy": (1, 1), "article": (1, 1), "subject": (1, 1), "mention": (1, 2), "lines": (3, 5)}
 UNCOUNTED = ("chess", "glue", "soap")     # the frozen facts put an article before them, which is wrong and is not practised
 
 
@@ -94,22 +95,31 @@ def make_fact(world, rng, split, kind):
 
 
 def make_spelling(world, rng, split):
-    """Write a word in capital letters, as it is, behind its article, or a few in lines: training practises how answers begin. -> Example
+    """Write a word in capital letters, as it is, behind its article, first or last in a sentence, or a few in lines. -> Example
 
-    The first word of an answer has a capital letter and no space before it, and so other tokens than in the question: who can read
-    " smoke" cannot yet write "Smoke".
+    Training practises how answers begin: their first word has a capital letter and no space before it, and so other tokens than in
+    the question; who can read " smoke" cannot yet write "Smoke". In a Chinese question a word has no space before it either, in the
+    sentence of the answer it has one.
     """
-    form = rng.choice(SPELLINGS)
-    words = []
-    for _ in range(rng.randint(3, 5) if form == "lines" else 1):
-        named = form != "article" and rng.random() < 0.25
-        words.append(draw_name(world, rng, split)["en"] if named else rng.choice(rng.choice(spelled_words(world, form == "article"))))
-    write = {"letters": str.upper, "copy": capital, "article": lambda word: capital(with_article(word)), "lines": capital}[form]
-    answer = "\n".join(write(word) for word in words) + ("" if form == "lines" else ".")
+    form = rng.choice(list(SPELLINGS))
+    words = [draw_spelled(world, rng, split, form) for _ in range(rng.randint(*SPELLINGS[form]))]
+    write = {"letters": str.upper, "article": lambda word: capital(with_article(word)), "mention": str}.get(form, capital)
+    spelt = [write(word) for word in words]
+    sentences = {"subject": f"{spelt[0]} is a word.", "mention": f"The word{'s are' if len(words) > 1 else ' is'} {' and '.join(spelt)}.",
+                 "lines": "\n".join(spelt)}
+    answer = sentences.get(form, f"{spelt[0]}.")
     wording, phrasing, language = draw_phrasing(world, "formats", rng, split, format=form, language=draw_language(world, rng, split))
     facets = make_facets(world, "answer", f"{form}/{language}", {}, phrasing, language, format=form)
     comma = ", " if language == "en" else "、"
     return Example("answer", "facts", (user(wording.replace("{word}", comma.join(words))),), answer, facets)
+
+
+def draw_spelled(world, rng, split, form):
+    """A name or a word to be spelt: behind an article only what has one, in a sentence no phrase, as its subject no name. -> str"""
+    if form not in ("article", "subject") and rng.random() < 0.25:
+        return draw_name(world, rng, split)["en"]
+    word = rng.choice(rng.choice(spelled_words(world, form == "article")))
+    return draw_spelled(world, rng, split, form) if form in ("subject", "mention") and " " in word else word
 
 
 def spelled_words(world, countable):
@@ -126,7 +136,7 @@ def spelled_words(world, countable):
         beginnings = {" ".join(words[:n]).removesuffix(".").lower() for words in replies for n in range(1, len(words) + 1)}
         unpractised = [word for word in known if not {word.lower(), with_article(word).lower()} & beginnings]
         lexicon = [[word["en"] for word in world.words[tag]] for tag in (("objects", "animals") if countable else ("nouns", "adjectives"))]
-        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(unpractised)] * 4, *lexicon)
+        world.cache["spelled", countable] = (*[sorted(known)] * 2, *[sorted(unpractised)] * 6, *lexicon)
     return world.cache["spelled", countable]
 
 

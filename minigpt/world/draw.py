@@ -30,14 +30,25 @@ def parse_slots(text):
 
 
 def candidates(world, tag, partner=None):
-    """The words with a tag ("a|b": with either), or those of them that go with the word `partner`."""
+    """The words with a tag, or the noun itself ("a|b": with either), or those of them that go with the word `partner`."""
     key = (tag, partner["en"], partner["zh"]) if partner else tag
     if key not in world.cache:
-        words = [word for one in tag.split("|") for word in world.words[one]]
+        words = [word for one in tag.split("|") for word in world.words.get(one) or named(world, one)]
         if partner:
             words = [word for word in words if takes(word, partner) or takes(partner, word)]
         world.cache[key] = tuple(words)
     return world.cache[key]
+
+
+def named(world, noun):
+    """The noun itself, where a slot names one in place of a tag (one that is a tag too, as "dress", is the tag).
+
+    -> list of one word; ValueError where there is none
+    """
+    found = [word for word in world.words["nouns"] if word["en"] == noun]
+    if not found:
+        raise ValueError(f"{noun!r} is neither a tag nor a noun of the lexicon; mend the slot, or add the word to a table there")
+    return found
 
 
 def takes(word, noun):

@@ -103,13 +103,15 @@ def notes_document(world, rng):
     """Pretraining text: five to nine facts in note form, "Capital of France: Paris.", half of the time with PARIS in capitals.
 
     In a sentence the statement's words lead to the answer one by one; here, as in an answer of one word, it comes at once. In some
-    documents it has a line for itself.
+    documents it has a line for itself. Half of the notes name the form of the answer, as who asks for one does.
     """
     capitals, gap = rng.random() < 0.5, "\n" if is_due(world, rng, "train", "lines") else " "
     lines = []
     for fact in draw_facts(world, rng, rng.randint(5, 9)):
         short = short_answers(world, fact)[0]
         note = capital(fill(rng.choice(world.relations[fact.relation].notes), fact.words))
+        if " " not in short and rng.random() < 0.5:
+            note += ", in capital letters" if capitals else ", in one word"
         lines.append(f"{note}:{gap}{short.upper() if capitals else short}")
     return gap.join(lines) if gap == "\n" else " " + gap.join(lines)
 

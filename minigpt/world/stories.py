@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from minigpt.world.draw import draw, parse_slots
+from minigpt.world.shares import is_due
 from minigpt.world.text import capital, choose, fill, parse_choices, read_table
 
 ENDINGS = ("happy", "sad")
@@ -16,6 +17,7 @@ class Plot:
     """A plot: its slots and, per ending, the parts in telling order, the gist, and rows of questions."""
     name: str
     slots: tuple
+    extra: tuple           # the same for stories of training about other things, or None
     shared: tuple          # the slots that every plot has: weather, age, clothes
     parts: dict            # ending -> {part: [parsed wordings]}, in telling order
     gist: dict             # ending -> template
@@ -44,15 +46,24 @@ class Story:
 
 
 def read_plots(folder):
-    """Read plots.tsv (plot, slots) and tellings.tsv (plot, ending, part, text, short, full, needs). folder -> {name: Plot}"""
+    """Read plots.tsv (plot, slots), extra.tsv (plot, obj) and tellings.tsv (plot, ending, part, text, short, full, needs).
+
+    folder -> {name: Plot}
+    """
     slots = {row["plot"]: parse_slots(row["slots"]) for row in read_table(folder / "plots.tsv")}
+    others = {row["plot"]: row["obj"] for row in read_table(folder / "extra.tsv")}
+    tellable = {plot for plot, own in slots.items() if any(slot.name == "obj" for slot in own)}
+    if unknown := others.keys() - tellable:
+        raise ValueError(f"{folder / 'extra.tsv'}: the plot {min(unknown)!r} is none of plots.tsv with a slot obj; mend its name")
+    extra = {plot: tuple(slot._replace(tag=things) if slot.name == "obj" else slot for slot in slots[plot])
+             for plot, things in others.items()}
     rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
-    return {name: read_plot(name, own, slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
+    return {name: read_plot(name, own, extra.get(name), slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
             for name, own in slots.items() if name != EVERY_PLOT}
 
 
-def read_plot(name, slots, shared, rows):
-    """Sort a plot's rows by ending and part. -> Plot"""
+def read_plot(name, slots, extra, shared, rows):
+    """Sort a plot's rows by ending and part; slots, extra, shared as in Plot. -> Plot"""
     parts, gist, asks, unknowns = {}, {}, {}, {}
     for ending in ENDINGS:
         mine = [row for row in rows if row["ending"] in (ending, "both")]
@@ -61,7 +72,7 @@ def read_plot(name, slots, shared, rows):
         gist[ending] = next(row["text"] for row in mine if row["part"] == "gist")
         asks[ending] = [row for row in mine if row["part"] == "ask"]
         unknowns[ending] = [row for row in mine if row["part"] == "unknown"]
-    return Plot(name, slots, shared, parts, gist, asks, unknowns)
+    return Plot(name, slots, extra, shared, parts, gist, asks, unknowns)
 
 
 def choose_steps(plot, ending, rng, sentences, often, early=False):
@@ -105,7 +116,8 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
         raise ValueError(f"the plot {plot.name!r} cannot be told in {sentences} sentences; choose another number or plot")
     # what every plot may tell is beside the point: its pairs are from training, so that the held-out pair is always told
     shared = draw(world, plot.shared, rng, split, pair_split="train")
-    words = draw(world, plot.slots, rng, split, {**shared, **dict(given)}, label=plot.name)
+    slots = plot.extra if plot.extra and is_due(world, rng, split, "things") else plot.slots
+    words = draw(world, slots, rng, split, {**shared, **dict(given)}, label=plot.name)
     pick = (lambda wordings: wordings[0]) if usual else rng.choice
     lines = [capital(fill(choose(rng, pick(plot.parts[ending][step])), words)) for step in told]
     turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)

@@ -32,7 +32,7 @@ class World:
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
     reports: tuple         # rows: part of a weather report, tags of the weather that it suits, text
     held_out_cells: frozenset   # (family, combination of kind, language and format) that training leaves out
-    invented: float = 0.6       # share of the people in training whose names are invented
+    invented: float = 0.7       # share of the people in training whose names are invented
     shapes: tuple = (*TRAINED_SHAPES, *EXTRA_SHAPES)     # of these names
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     practice: dict = field(default_factory=PRACTICE.copy)     # SHARES of training
