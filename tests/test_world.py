@@ -172,7 +172,7 @@ def test_training_tells_of_every_thing_that_a_text_may_have_to_hold(world):
     assert (told("dev") | told("test")) - told("train") == {"rooster"}  # whose two adjectives are dev's
     rng = random.Random(3)
     in_training, in_dev = (sum(tell(world, rng, split, "give").words["obj"]["en"] in ("pear", "flower", "truck") for _ in range(600))
-                    for split in ("train", "dev"))
+                           for split in ("train", "dev"))
     assert in_dev == 0 and in_training / 600 == pytest.approx(world.practice["things"] * 3 / 7, abs=0.06)
     for name, plot in world.plots.items():
         things = {slot.name: slot.tag.split("|") for slot in plot.extra or ()}.get("obj", ())

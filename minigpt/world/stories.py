@@ -51,12 +51,12 @@ def read_plots(folder):
     folder -> {name: Plot}
     """
     slots = {row["plot"]: parse_slots(row["slots"]) for row in read_table(folder / "plots.tsv")}
-    others = {row["plot"]: row["obj"] for row in read_table(folder / "extra.tsv")}
-    tellable = {plot for plot, own in slots.items() if any(slot.name == "obj" for slot in own)}
-    if unknown := others.keys() - tellable:
-        raise ValueError(f"{folder / 'extra.tsv'}: the plot {min(unknown)!r} is none of plots.tsv with a slot obj; mend its name")
-    extra = {plot: tuple(slot._replace(tag=things) if slot.name == "obj" else slot for slot in slots[plot])
-             for plot, things in others.items()}
+    extra = {}
+    for row in read_table(folder / "extra.tsv"):
+        own = slots.get(row["plot"], ())
+        if "obj" not in {slot.name for slot in own}:
+            raise ValueError(f"{folder / 'extra.tsv'}: the plot {row['plot']!r} is none of plots.tsv with a slot obj; mend its name")
+        extra[row["plot"]] = tuple(slot._replace(tag=row["obj"]) if slot.name == "obj" else slot for slot in own)
     rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
     return {name: read_plot(name, own, extra.get(name), slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
             for name, own in slots.items() if name != EVERY_PLOT}
