@@ -19,7 +19,7 @@ from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, optim, pretrain, sft, trainer
-from minigpt.world import FAMILIES
+from minigpt.world import FAMILIES, Example
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
 
@@ -199,10 +199,38 @@ def test_tuning_rows_count_the_answers(tok):
 
 
 def test_the_worlds_rows_are_those_of_its_conversations(world, tok):
+    world = dataclasses.replace(world, choice=1)
     ours, all_at_once = sft.world_rows(world, 200, 1, tok, 2047), sft.tuning_rows(sft.world_conversations(world, 200, 1), tok, 2047)
     for name in ("tokens", "starts", "mask"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(all_at_once, name))
     assert ours.mask.dtype == np.float32 and 0 < ours.mask.mean() < 0.6
+
+
+def test_of_the_examples_of_a_kind_and_length_the_one_with_the_rarest_token_is_tuned_on(tok):
+    def example(kind, answer):
+        return Example("answer", kind, ({"role": "user", "content": "Who?"},), answer, {})
+
+    long = "Mary reads a book."
+    drawn = [example(kind, answer) for kind, answer in (("a", "Mary."), ("b", "Mary."), ("a", long), ("a", "Tom."), ("b", "Tim."), ("a", long))]
+    seen = np.zeros(tok.vocab_size, np.int64)
+    assert list(sft.rarest(iter(drawn), 1, tok, seen.copy())) == drawn
+    seen[tok.encode_ordinary(" Mary.")] = 5
+    assert list(sft.rarest(iter(drawn), 2, tok, seen)) == [drawn[3], drawn[4], drawn[2]]  # of two alike the first
+    (end,) = tok.encode_ordinary(".")
+    assert seen[end] == 8 and seen[tok.encode_ordinary(" Tom")].min() == 1  # it counts on
+
+
+def test_the_choice_of_the_world_evens_out_the_tokens_and_keeps_the_kinds(world):
+    tok = Tokenizer.from_pretrained("micro")
+
+    def learned(choice):
+        rows = sft.world_rows(dataclasses.replace(world, choice=choice), 600, 1, tok, 255)
+        return np.bincount(rows.tokens[rows.mask > 0], minlength=tok.vocab_size)
+
+    plain, chosen = learned(1), learned(4)
+    end = tok.special_tokens["<|end|>"]
+    assert 500 < chosen[end] == pytest.approx(plain[end], rel=0.05)  # as many answers, but for the turns of conversations
+    assert (chosen > 0).sum() > 1.05 * (plain > 0).sum()  # of more different tokens
 
 
 def test_conversations_of_the_world_end_with_an_answer(world):

@@ -429,6 +429,26 @@ save_svg(figure, FIGURES / "mix.svg", "Two bars for each kind of task: its share
 # The blue bars are what the model feels. Kinds with long answers take more than their share of the loss. A kind with answers of a few tokens needs many conversations to be heard.
 # Exercise 4 shows another way out: to let each conversation count the same.
 #
+# Tokens have shares too. Where the tokenizer merged pairs into words, it left tokens over, such as `ndu`, into which only a few invented names are cut. What a model has hardly ever written it does not copy: it writes another rare token in its place.
+# `sft.rarest` evens the shares out. Of every four examples of one kind and length it takes the one whose rarest token has been learned least so far. In the whole world, of which `micro` has seen much, that makes a difference:
+
+# %%
+import itertools
+
+from minigpt.world import example_stream
+
+whole = load_world()
+print(f"of {tok.vocab_size} tokens are learned   never  1-3 times   4-15   more often")
+for choice in (1, 4):
+    seen = np.zeros(tok.vocab_size, int)  # counts the learned tokens
+    for name in whole.families:
+        drawn = example_stream(whole, name, "train", seed=2)
+        for _ in itertools.islice(sft.rarest(drawn, choice, tok, seen), 1500):
+            pass
+    never, few, some, often = np.histogram(seen, [0, 1, 4, 16, seen.max() + 1])[0]
+    print(f"{len(whole.families) * 1500} answers, one of {choice}:  {never:6d} {few:10d} {some:6d} {often:12d}")
+
+# %% [markdown]
 # ## 8. Forgetting, and replay
 #
 # Whoever studies only manners forgets what he has read. Tuning moves every weight, and nothing in the conversations says *but keep the stories*.
@@ -470,7 +490,6 @@ print(f"of the loss, replay brings {100 * light.tokens() / join(new, light).toke
 # This takes a minute or two. So the numbers come from the log of such a run, which lies beside the lesson as `runs.json`. With `FULL=1` in the environment, this lesson makes a new one.
 
 # %%
-import itertools
 import os
 
 from minigpt.evaluate import metrics, tasks

@@ -245,7 +245,8 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
         sample = sft.world_conversations(world, 500, config.seed)
         length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
         wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
-        print(f"drawing {wanted:,} conversations of the world")  # a million take minutes
+        each = f", each the rarest of {world.choice}" if world.choice > 1 else ""
+        print(f"drawing {wanted:,} conversations of the world{each}")  # a million take minutes
         rows = sft.world_rows(world, wanted, config.seed, tok, T)
     else:
         rows = sft.tuning_rows(conversations, tok, T)

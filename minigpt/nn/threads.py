@@ -24,11 +24,13 @@ def cores():
 
 
 def processor():
-    """The processor's name, as the system gives it."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (names or [platform.processor() or platform.machine() or "unknown"])[0]
+    """The processor's name, as the system gives it, and the numbers of its family and model where it gives them (Linux on x86)."""
+    cpuinfo, found = pathlib.Path("/proc/cpuinfo"), {}
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else ():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())  # of the first core
+    name = found.get("model name") or platform.processor() or platform.machine() or "unknown"
+    return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name  # generations share names
 
 
 def find_blas():

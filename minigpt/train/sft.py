@@ -2,6 +2,7 @@
 import codecs
 import dataclasses
 import random
+from collections import defaultdict
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from minigpt.train.trainer import Run, train
 from minigpt.world import example_stream
 from minigpt.world.tasks import mix
 
+LENGTH = 8  # answers are of one length when their characters, divided by this, are as many
+
 
 def world_conversations(world, n, seed):
     """About n conversations from the world's training split, families mixed by their weights -> list of message lists."""
@@ -22,18 +25,40 @@ def world_conversations(world, n, seed):
 
 
 def world_rows(world, n, seed, tok, T):
-    """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows"""
-    return pack(_draw(world, n, seed, lambda messages: _encode(messages, tok)), T, tok.special_tokens["<|endoftext|>"])
+    """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows
+
+    Of every world.choice that are drawn one is used: see `rarest`.
+    """
+    seen = np.zeros(tok.vocab_size, np.int64)
+    chosen = _draw(world, n, seed, lambda messages: _encode(messages, tok), lambda examples: rarest(examples, world.choice, tok, seen))
+    return pack(chosen, T, tok.special_tokens["<|endoftext|>"])
 
 
-def _draw(world, n, seed, form):
-    """form(messages) of every conversation, in random order -> list"""
+def _draw(world, n, seed, form, choose=iter):
+    """form(messages) of every conversation that `choose` takes from its family's stream, in random order -> list"""
     found = []
     for name, count in mix(world, n).items():
-        for example in islice(example_stream(world, name, "train", seed), count):
+        for example in islice(choose(example_stream(world, name, "train", seed)), count):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
     random.Random(seed).shuffle(found)
     return found
+
+
+def rarest(examples, choice, tok, seen):
+    """Of every `choice` examples of a kind and a length the one whose rarest answer token was seen least often -> iterator
+
+    seen (V,): how often each token was, which counts on. A token that only a few names or words are cut into is learned too seldom to
+    be copied. Of examples of any length long ones would be chosen, for they have more tokens.
+    """
+    groups = defaultdict(list)
+    for example in examples:
+        group = groups[example.kind, len(example.answer) // LENGTH]
+        group.append((example, np.array(tok.encode_ordinary(f" {example.answer}"))))
+        if len(group) == choice:
+            example, ids = min(group, key=lambda pair: seen[pair[1]].min())
+            seen[ids] += 1
+            group.clear()
+            yield example
 
 
 def read_conversations(path, check=None):

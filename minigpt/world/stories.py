@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from minigpt.world.draw import draw, parse_slots
 from minigpt.world.shares import is_due
-from minigpt.world.text import capital, choose, fill, parse_choices, read_table
+from minigpt.world.text import all_choices, capital, choose, fill, parse_choices, read_table
 
 ENDINGS = ("happy", "sad")
 EVERY_PLOT = "any"     # the row of plots.tsv whose slots and parts every plot shares
@@ -107,7 +107,7 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     """Draw a state and tell it in one or two paragraphs.
 
     plot, ending: names, drawn where None; given: words of slots that are decided; sentences: how many (ValueError where the
-    plot cannot be told in that many); usual: every sentence in its first wording. -> Story
+    plot cannot be told in that many); usual: every sentence in its first wording, with the first of its alternatives. -> Story
     """
     plot = world.plots[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
@@ -118,8 +118,8 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     shared = draw(world, plot.shared, rng, split, pair_split="train")
     slots = plot.extra if plot.extra and is_due(world, rng, split, "things") else plot.slots
     words = draw(world, slots, rng, split, {**shared, **dict(given)}, label=plot.name)
-    pick = (lambda wordings: wordings[0]) if usual else rng.choice
-    lines = [capital(fill(choose(rng, pick(plot.parts[ending][step])), words)) for step in told]
+    parts = [plot.parts[ending][step] for step in told]
+    lines = [capital(fill(all_choices(wordings[0])[0] if usual else choose(rng, rng.choice(wordings)), words)) for wordings in parts]
     turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)
     return Story(plot, ending, words, told, (tuple(lines),) if paragraphs == 1 else (tuple(lines[:turn]), tuple(lines[turn:])))
 
