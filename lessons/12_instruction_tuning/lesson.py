@@ -438,7 +438,7 @@ import itertools
 from minigpt.world import example_stream
 
 whole = load_world()
-print(f"of {tok.vocab_size} tokens are learned   never  1-3 times   4-15   more often")
+print(f"of {tok.vocab_size} tokens are learned  never  1-3 times   4-15   more often")
 for choice in (1, 4):
     seen = np.zeros(tok.vocab_size, int)  # counts the learned tokens
     for name in whole.families:
@@ -446,7 +446,8 @@ for choice in (1, 4):
         for _ in itertools.islice(sft.rarest(drawn, choice, tok, seen), 1500):
             pass
     never, few, some, often = np.histogram(seen, [0, 1, 4, 16, seen.max() + 1])[0]
-    print(f"{len(whole.families) * 1500} answers, one of {choice}:  {never:6d} {few:10d} {some:6d} {often:12d}")
+    print(f"9000 answers, one of {choice}:", end="")
+    print(f"{never:10d} {few:10d} {some:6d} {often:12d}")
 
 # %% [markdown]
 # ## 8. Forgetting, and replay
