@@ -233,6 +233,13 @@ def test_the_choice_of_the_world_evens_out_the_tokens_and_keeps_the_kinds(world)
     assert (chosen > 0).sum() > 1.05 * (plain > 0).sum()  # of more different tokens
 
 
+def test_conversations_of_the_world_that_fit_no_row_are_left_out(world, tok):
+    every, short = (sft.world_rows(world, 60, 1, tok, T) for T in (2047, 255))
+    assert 0 < (short.mask > 0).sum() < (every.mask > 0).sum()
+    with pytest.raises(ValueError, match="a row holds 9; shorten it or raise block_size"):
+        sft.world_rows(world, 60, 1, tok, 8)
+
+
 def test_conversations_of_the_world_end_with_an_answer(world):
     found = sft.world_conversations(world, 60, seed=1)
     assert 45 <= len(found) <= 63 and found == sft.world_conversations(world, 60, seed=1)

@@ -30,6 +30,7 @@ RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "dev"}}
 WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
            "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
+SAMPLED = 500  # conversations by whose length the number of those to draw is estimated
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
 SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 
@@ -242,8 +243,8 @@ def tune_on_world(model, tok, world, config, folder, conversations=None, text=No
             return {"validation_loss": evaluate_loss(model, kept, len(kept))}
 
     if conversations is None:
-        sample = sft.world_conversations(world, 500, config.seed)
-        length = sft.tuning_rows(sample, tok, T).tokens.size / len(sample)  # tokens per conversation, padding included
+        sample = sft.world_rows(dataclasses.replace(world, choice=1), SAMPLED, config.seed, tok, T)
+        length = sample.tokens.size / SAMPLED  # tokens per conversation, padding included
         wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
         each = f", each the rarest of {world.choice}" if world.choice > 1 else ""
         print(f"drawing {wanted:,} conversations of the world{each}")  # a million take minutes

@@ -27,11 +27,13 @@ def world_conversations(world, n, seed):
 def world_rows(world, n, seed, tok, T):
     """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows
 
-    Of every world.choice that are drawn one is used: see `rarest`.
+    Of every world.choice that are drawn one is used: see `rarest`. Those longer than a row, as a small vocabulary makes them, are
+    left out; ValueError where none fits.
     """
     seen = np.zeros(tok.vocab_size, np.int64)
     chosen = _draw(world, n, seed, lambda messages: _encode(messages, tok), lambda examples: rarest(examples, world.choice, tok, seen))
-    return pack(chosen, T, tok.special_tokens["<|endoftext|>"])
+    fitting = [(ids, mask) for ids, mask in chosen if len(ids) <= T + 1]
+    return pack(fitting or chosen, T, tok.special_tokens["<|endoftext|>"])  # which says what is wrong where none fits
 
 
 def _draw(world, n, seed, form, choose=iter):
