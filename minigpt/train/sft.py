@@ -32,7 +32,7 @@ def world_rows(world, n, seed, tok, T):
     """
     seen = np.zeros(tok.vocab_size, np.int64)
     chosen = _draw(world, n, seed, lambda messages: _encode(messages, tok), lambda examples: rarest(examples, world.choice, tok, seen))
-    fitting = [(ids, mask) for ids, mask in chosen if len(ids) <= T + 1]
+    fitting = [encoded for encoded in chosen if len(encoded[0]) <= T + 1]
     return pack(fitting or chosen, T, tok.special_tokens["<|endoftext|>"])  # which says what is wrong where none fits
 
 
