@@ -24,13 +24,16 @@ def cores():
 
 
 def processor():
-    """The processor's name, as the system gives it, and the numbers of its family and model where it gives them (Linux on x86)."""
+    """The processor's name, as the system gives it.
+
+    On Linux and x86 with the numbers of its family and model: generations share names.
+    """
     cpuinfo, found = pathlib.Path("/proc/cpuinfo"), {}
     for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else ():
         key, _, value = line.partition(":")
         found.setdefault(key.strip(), value.strip())  # of the first core
     name = found.get("model name") or platform.processor() or platform.machine() or "unknown"
-    return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name  # generations share names
+    return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name
 
 
 def find_blas():
