@@ -121,7 +121,7 @@ class GPTConfig:
 class TrainConfig:
     """One training run. The defaults are the pretraining recipe; `SFT` below changes what differs for tuning."""
 
-    tokens: int = setting(1_800_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations")
+    tokens: int = setting(1_700_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations")
     batch_tokens: int = setting(1024, "tokens per optimizer step", paper="3.2 M")
     optimizer: str = setting("muon", "muon: matrices by Muon, the rest by AdamW", paper="adam", choices=("adamw", "muon"))
     lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 9.65e-6)")
@@ -188,7 +188,7 @@ ARCHITECTURES = {
     "llama": {"norm": "rmsnorm", "mlp": "swiglu", "bias": False},
 }
 PRETRAIN = TrainConfig()
-SFT = TrainConfig(tokens=3_400_000, lr=2e-3, muon_lr=0.005, eval_every=500)
+SFT = TrainConfig(tokens=3_300_000, lr=2e-3, muon_lr=0.005, eval_every=500)
 ANSWER = SampleConfig(temperature=0.0, max_new_tokens=104)  # how instructions are answered; the longest story has 93 tokens
 
 

@@ -86,7 +86,7 @@ def test_jsonl_errors_name_the_line(tmp_path, capsys):
         assert "line 2" in error and reason in error
 
 
-@pytest.mark.parametrize("flags, tokens", [((), (1_800_000, 3_400_000)), (("--world", "full"), (3_500_000, 6_500_000)),
+@pytest.mark.parametrize("flags, tokens", [((), (1_700_000, 3_300_000)), (("--world", "full"), (3_500_000, 6_500_000)),
                                            (("--world", "full", "--sft-tokens", "5000"), (3_500_000, 5000))])
 def test_the_full_world_is_read_for_longer(flags, tokens, tmp_path):
     parser = argparse.ArgumentParser()
@@ -156,12 +156,12 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     argv = ["run", "--preset", "nano", "--pretrain-tokens", "20000", "--sft-tokens", "20000", "-n", "4", "--out", str(tmp_path)]
     assert main([*argv, "--record"]) == 0
     out = capsys.readouterr().out
-    assert "tuned %" in out and "translate / en-zh" in out
+    assert "tuned %" in out and "translate English to Chinese" in out
     (recipe, seed, logs), = recorded
     assert recipe["pretraining"]["tokens"] == 20000 and seed == 0
     assert all(any(name in entry for entry in log) for log, name in logs.values()) and set(logs) == {"pretraining", "tuning"}
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert sum(n for _, n in report["scores"]["tuned"].values()) >= 4 * 4
+    assert report["scores"]["tuned"]["all prompts"][1] == 4 * 4 and "asked %" not in out  # which only the default run is
     for stage in ("base", "tuned"):
         assert {p.name for p in (tmp_path / stage).iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json", "log.jsonl", "curves.png", "train.json"}
     assert main(argv) == 0

@@ -1,10 +1,12 @@
 """The small world is a part of the world, and every split of every family of it can be drawn."""
 import itertools
+import re
 
 import pytest
 
 from minigpt.world import FAMILIES, examples, pretraining_documents, small_world, verify
-from minigpt.world.small import FACTS, PATTERNS, PLOTS, RELATIONS
+from minigpt.world.small import FACTS, PATTERNS, PLOTS, RELATIONS, THINGS
+from minigpt.world.splits import split_of
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +19,17 @@ def test_it_is_a_part_of_the_world(worlds):
     assert {pattern.name for pattern in small.patterns} == set(PATTERNS) and set(small.plots) == set(PLOTS)
     assert len(small.facts) == FACTS * len(RELATIONS) and all(fact in world.facts for fact in small.facts)
     assert all(set(word["en"] for word in words) <= set(word["en"] for word in world.words[tag]) for tag, words in small.words.items())
+
+
+def test_training_tells_of_every_thing_that_a_dev_summary_is_about(worlds):
+    """The small world's only plot about boots is held out with them: nobody could write the word but for training's other things."""
+    things = {split: {word for example in examples(worlds[1], "summarise", split, 400, 5) for word in re.findall(r"\b[a-z]+\b", example.answer)}
+              for split in ("train", "dev")}
+    nouns = {noun["en"] for noun in worlds[1].words["nouns"]}
+    assert "boot" in things["dev"] and things["dev"] & nouns <= things["train"]
+    assert {split_of(plot, thing) for plot, others in THINGS.items() for thing in others.split("|")} == {"train"}  # another could never be drawn
+    told = [example.answer for example in examples(worlds[1], "summarise", "dev", 400, 5) if "gave" in example.answer]
+    assert told and not any("boot" in answer for answer in told)
 
 
 @pytest.mark.parametrize("split", ["train", pytest.param("dev", marks=pytest.mark.slow), "test"])

@@ -206,9 +206,9 @@ def test_the_worlds_rows_are_those_of_its_conversations(world, tok):
     assert ours.mask.dtype == np.float32 and 0 < ours.mask.mean() < 0.6
 
 
-def test_of_the_examples_of_a_kind_and_length_the_one_with_the_rarest_token_is_tuned_on(tok):
-    def example(kind, answer):
-        return Example("answer", kind, ({"role": "user", "content": "Who?"},), answer, {})
+def test_of_examples_that_are_alike_the_one_with_the_rarest_token_is_tuned_on(tok):
+    def example(kind, answer, **facets):
+        return Example("answer", kind, ({"role": "user", "content": "Who?"},), answer, facets)
 
     long = "Mary reads a book."
     drawn = [example(kind, answer) for kind, answer in (("a", "Mary."), ("b", "Mary."), ("a", long), ("a", "Tom."), ("b", "Tim."), ("a", long))]
@@ -218,18 +218,21 @@ def test_of_the_examples_of_a_kind_and_length_the_one_with_the_rarest_token_is_t
     assert list(sft.rarest(iter(drawn), 2, tok, seen)) == [drawn[3], drawn[4], drawn[2]]  # of two alike the first
     (end,) = tok.encode_ordinary(".")
     assert seen[end] == 8 and seen[tok.encode_ordinary(" Tom")].min() == 1  # it counts on
+    drawn = [example("a", answer, topic=topic, name=name) for answer, topic, name in
+             (("Mary.", "friend", "listed"), ("Tom.", "pet", "none"), ("Tim.", "friend", "unseen shape"), ("Mary.", "pet", "listed"))]
+    assert list(sft.rarest(iter(drawn), 2, tok, seen)) == [drawn[2], drawn[1]]  # one of each topic, whatever the shape of the name
 
 
 def test_the_choice_of_the_world_evens_out_the_tokens_and_keeps_the_kinds(world):
     tok = Tokenizer.from_pretrained("micro")
 
     def learned(choice):
-        rows = sft.world_rows(dataclasses.replace(world, choice=choice), 600, 1, tok, 255)
+        rows = sft.world_rows(dataclasses.replace(world, choice=choice), 1500, 1, tok, 255)
         return np.bincount(rows.tokens[rows.mask > 0], minlength=tok.vocab_size)
 
     plain, chosen = learned(1), learned(4)
     end = tok.special_tokens["<|end|>"]
-    assert 500 < chosen[end] == pytest.approx(plain[end], rel=0.05)  # as many answers, but for the turns of conversations
+    assert 1250 < chosen[end] == pytest.approx(plain[end], rel=0.05)  # as many answers, but for the turns of conversations
     assert (chosen > 0).sum() > 1.05 * (plain > 0).sum()  # of more different tokens
 
 

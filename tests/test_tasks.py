@@ -1,4 +1,5 @@
 """The evaluation: every question gets its own answer, and the counts are right."""
+import dataclasses
 import itertools
 import re
 from types import SimpleNamespace
@@ -128,13 +129,25 @@ def test_an_answer_as_text_ends_with_its_line(style, world):
 
 def test_the_report_counts_each_axis_and_judges_by_the_interval(questions):
     outcomes = {"all wrong": [False] * len(questions), "all right": [True] * len(questions)}
-    lines = report.report(questions, outcomes).splitlines()[2:]
-    assert len(lines) == len(report.ROWS) and not any("missed" in line for line in lines)
-    lines = report.report(questions, dict(reversed(outcomes.items()))).splitlines()[2:]
-    assert sum("missed" in line for line in lines) >= 10
+    columns = {name: report.counts(questions, results) for name, results in outcomes.items()}
+
+    def lines(columns, asked_of):
+        return report.rows_as_text(columns, asked_of, lambda rows, header, right: rows)
+
+    for asked_of in ("micro", "make"):
+        asked = [getattr(row, asked_of) for row in report.ROWS]
+        right, wrong = lines(columns, asked_of), lines(dict(reversed(columns.items())), asked_of)
+        assert [line[0] for line in right] == [*(row.label for row in report.ROWS), report.ALL]
+        assert [line[-1] for line in right] == [*(str(percent or "") for percent in asked), ""]
+        assert [line[-1] for line in wrong] == [*(f"{percent} missed" if percent else "" for percent in asked), ""]
+    assert {len(line) for line in lines(columns, None)} == {5}  # nothing is asked
+    odd = dataclasses.replace(questions[0], family="odd", kind="list", facets={})
+    assert report.counts([odd, questions[0]], [True, False])["odd / list"] == (1, 1)
+    with pytest.raises(ValueError):
+        report.counts(questions, [True])
     held_out = next(row for row in report.ROWS if row.label.startswith("held-out"))
-    assert sum(map(held_out.counts, questions)) == sum(q.facets["cell"] == "held-out" for q in questions) > 0
-    kinds = {row.label: {q.kind for q in questions if row.counts(q)} for row in report.ROWS}
+    assert sum(map(held_out.covers, questions)) == sum(q.facets["cell"] == "held-out" for q in questions) > 0
+    kinds = {row.label: {q.kind for q in questions if row.covers(q)} for row in report.ROWS}
     assert kinds["translate English to Chinese"] == {"en-zh"} and kinds["harmful wishes refused"] == {"harmful"}
 
 

@@ -84,7 +84,7 @@ def test_training_practises_more_often_what_is_hard(world):
         alone = sum(example.facets["people"] == 1 for example in asked[1])
         assert alone / 300 == pytest.approx(shares["alone"], abs=0.08), split
     assert all((world.practice[what] < SHARES[what]) == (what in ("invented", "alone")) for what in SHARES)
-    assert small_world(world).practice == SHARES
+    assert {what for what, share in small_world(world).practice.items() if share != SHARES[what]} == {"things"}
 
 
 @pytest.mark.parametrize("family", ["answer", "write", "refuse"])
@@ -97,7 +97,7 @@ def test_kinds_that_are_hard_are_more_frequent_in_training(world, family):
     practised = {kind: world.weights.get(kind, weight) for kind, weight in kinds.items()}
     for wanted, found in ((practised, mix(world, "train")), (kinds, mix(world, "dev")), (kinds, mix(dataclasses.replace(world, weights={}), "train"))):
         assert found == {kind: pytest.approx(weight / sum(wanted.values()), abs=0.05) for kind, weight in wanted.items()}
-    assert not small_world(world).weights
+    assert set(small_world(world).weights) < {kind for name in small_world(world).families for kind in FAMILIES[name].kinds}
     strong = {**kinds, max(kinds, key=practised.get): sum(kinds.values())}  # half of all and more: the weights' differences may be small
     drawn = mix(dataclasses.replace(world, weights=strong), "train")
     assert drawn == {kind: pytest.approx(weight / sum(strong.values()), abs=0.05) for kind, weight in strong.items()}

@@ -430,7 +430,7 @@ save_svg(figure, FIGURES / "mix.svg", "Two bars for each kind of task: its share
 # Exercise 4 shows another way out: to let each conversation count the same.
 #
 # Tokens have shares too. Where the tokenizer merged pairs into words, it left tokens over, such as `ndu`, into which only a few invented names are cut. What a model has hardly ever written it does not copy: it writes another rare token in its place.
-# `sft.rarest` evens the shares out. Of every four examples of one kind and length it takes the one whose rarest token has been learned least so far. In the whole world, of which `micro` has seen much, that makes a difference:
+# `sft.rarest` evens the shares out. Of every four examples of one kind and length, alike in all but the name, it takes the one whose rarest token has been learned least so far; `make` takes one of two. In the whole world, of which `micro` has seen much, the choice makes a difference:
 
 # %%
 import itertools

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from minigpt.commands import expected
 from minigpt.commands.ahead import compile_ahead
-from minigpt.commands.stages import finish, tune_on_world, world_tokenizer
+from minigpt.commands.stages import draw_tuning, finish, tune_with_evaluation, world_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
+from minigpt.evaluate.report import ALL, counts, rows_as_text
 from minigpt.files import make_folder, read_json, write_json
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn.threads import cores, peak_memory
@@ -59,14 +60,13 @@ def run_run(arguments):
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
     done = _read_dict(folder / REPORT) if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
-        if not {"scores", "samples"} <= done.keys():
+        if not {"scores", "samples"} <= done.keys() or ALL not in done["scores"].get("tuned", ()):
             raise ValueError(f"{folder / REPORT} is not whole; remove it, and the same command makes it anew")
         print(f"already done ({folder / REPORT}); remove {folder}, or choose another --out, to start anew\n")
         return _finish(done, recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
-    cut, vocab_size = WORLDS[arguments.world]
-    world, seconds = cut(load_world()), {}
+    world, seconds = WORLDS[arguments.world][0](load_world()), {}
     if arguments.record:
         expected.check(recipe)  # now, not after the work
     bands = {} if arguments.record else expected.load(recipe, {"dev": DEV * len(world.families)})
@@ -79,9 +79,10 @@ def run_run(arguments):
         return result
 
     compiled = compile_ahead(shape)
-    tok = step(1, "tokenizer", lambda: make_tokenizer(arguments.world, world, folder / "tokenizer", vocab_size, arguments.seed))
-    base = step(2, "pretraining", lambda: make_base(world, tok, shape, pretraining, folder / "base", bands.get("pretraining"), compiled))
-    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), tuning, folder / "tuned", bands.get("tuning")))
+    # all text is drawn at once, while the kernels are compiled; each stage takes its own, so that none is kept longer
+    tok, rows = step(1, "text", lambda: draw_text(world, folder / "tokenizer", arguments, shape.block_size, pretraining, tuning))
+    base = step(2, "pretraining", lambda: make_base(tok, shape, rows.pop("read"), pretraining, folder / "base", bands.get("pretraining"), compiled))
+    tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), rows.pop("asked"), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     _finish(read_json(folder / REPORT), recipe, arguments)
@@ -100,6 +101,12 @@ def _finish(report, recipe, arguments):
     if arguments.record:
         logs = {"pretraining": (read_log(Path(arguments.out) / "base"), "validation_loss"), "tuning": (read_log(Path(arguments.out) / "tuned"), "dev")}
         expected.record(recipe, arguments.seed, logs)
+
+
+def draw_text(world, folder, arguments, T, pretraining, tuning):
+    """-> Tokenizer, {"read": Rows of pretraining and of validation, "asked": Rows of tuning and those to be replayed}"""
+    tok = make_tokenizer(arguments.world, world, folder, WORLDS[arguments.world][1], arguments.seed)
+    return tok, {"read": pretrain.world_rows(world, tok, pretraining.tokens, T, pretraining.seed), "asked": draw_tuning(world, tok, tuning, T)}
 
 
 def make_tokenizer(name, world, folder, vocab_size, seed):
@@ -129,25 +136,23 @@ def _brief(settings):
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "an unknown world"
 
 
-def make_base(world, tok, shape, config, folder, bands, compiled):
-    """Pretrain: text in, a model that can continue text. bands: see train.trainer.Run; compiled() waits for the kernels."""
-    shape = dataclasses.replace(shape, vocab_size=tok.vocab_size)
-    rows, validation = pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed)
-    model = GPT(shape, config.seed)
+def make_base(tok, shape, rows, config, folder, bands, compiled):
+    """Pretrain: text in (two Rows), a model that can continue text. bands: see train.trainer.Run; compiled() waits for the kernels."""
+    model = GPT(dataclasses.replace(shape, vocab_size=tok.vocab_size), config.seed)
     print(f"      {model.num_parameters():,} parameters, {config.tokens:,} tokens of the world's text")
     compiled()
-    finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder, bands), config, folder)
+    finish(model, tok, pretrain.pretrain(model, *rows, config, folder, bands), config, folder)
     return model
 
 
-def make_tuned(world, tok, model, config, folder, bands=None):
-    """Tune: instructions and answers in, a model that answers."""
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, dev=DEV, expected=bands), config, folder)
+def make_tuned(world, tok, model, rows, config, folder, bands):
+    """Tune: instructions and answers in (two Rows), a model that answers."""
+    finish(model, tok, tune_with_evaluation(model, tok, world, config, folder, *rows, DEV, bands), config, folder)
     return model
 
 
 def evaluate(world, tok, base, tuned, n):
-    """Both models on the same held-out prompts -> counts per kind and some answers.
+    """Both models on the same held-out prompts -> counts per row of the report and some answers.
 
     The base is asked four times: through the chat template, which it has never seen, as Question / Answer text, which it has,
     as such text after solved examples, and by the beginning of a text like those that it has read.
@@ -155,7 +160,7 @@ def evaluate(world, tok, base, tuned, n):
     questions, shots, base = tasks.evaluation_examples(world, "dev", n), tasks.few_shots(world), InstructGPT(base, tok)
     answers = {f"base, {name}": tasks.answer_all(base, questions, style, f"      base, {label}", shots) for name, style, label in BASE_STYLES}
     answers["tuned"] = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
-    columns = {name: tasks.summary(questions, tasks.score(questions, texts)) for name, texts in answers.items()}
+    columns = {name: counts(questions, tasks.score(questions, texts)) for name, texts in answers.items()}
     samples, shown = [], {}
     for question, base_answer, answer in zip(questions, answers["base, chat"], answers["tuned"]):
         kind = question.family, question.kind
@@ -166,15 +171,17 @@ def evaluate(world, tok, base, tuned, n):
 
 
 def show(report, arguments):
-    """Print a report: sample answers, then the table."""
+    """Print a report: sample answers, then the table, with what is asked of the default run."""
+    default = ("small", "micro", "default", PRETRAIN.tokens, SFT.tokens)
+    wanted = "make" if (arguments.world, arguments.preset, arguments.arch, arguments.pretrain_tokens, arguments.sft_tokens) == default else None
     for sample in report["samples"]:
         print()
         for message in sample["messages"]:
             print(f"  {message['role']}: {message['content']}".replace("\n", "\n   "))
         print(f"    base:  {' '.join(sample['base'].split())[:100]}\n    tuned: {sample['tuned']}")
     print("\nright answers to held-out prompts, in percent\n")
-    print(tasks.comparison(report["scores"]))
+    print(rows_as_text(report["scores"], wanted))
     base, tuned = Path(arguments.out) / "base", Path(arguments.out) / "tuned"
     print(f"\nmodels: {base}, {tuned}; ask: python -m minigpt answer --model {tuned} 'What is the capital of Japan?'")
     if arguments.readme:
-        update_section("make", tasks.comparison(report["scores"], markdown_table))
+        update_section("make", rows_as_text(report["scores"], wanted, markdown_table))

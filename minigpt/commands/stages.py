@@ -178,7 +178,8 @@ def run_sft(arguments):
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0
-    finish(model, tok, tune_on_world(model, tok, world, config, folder, conversations, arguments.text, dev, held_out=held_out), config, folder)
+    rows, replay = draw_tuning(world, tok, config, T, conversations, arguments.text)
+    finish(model, tok, tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev, held_out=held_out), config, folder)
 
 
 def _run_folder(path, *sources):
@@ -225,35 +226,40 @@ def _world(arguments):
     return dataclasses.replace(world, families=tuple(name for name in world.families if name in (arguments.families or world.families)))
 
 
-def tune_on_world(model, tok, world, config, folder, conversations=None, text=None, dev=0, expected=None, held_out=None):
-    """Tune model on conversations (None: the world's), with replay of the text in a file (None: the world's documents) -> log
+def draw_tuning(world, tok, config, T, conversations=None, text=None):
+    """What is tuned on: conversations (None: the world's), and the text in a file (None: the world's documents) to be replayed
+
+    -> Rows, and Rows or None where config replays nothing
+    """
+    replayed, replay = config.tokens * config.replay, None
+    if replayed >= T:
+        sft.replay_rows(config, T)  # refused before anything is drawn
+        replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
+    if conversations is not None:
+        return sft.tuning_rows(conversations, tok, T), replay
+    sample = sft.world_rows(dataclasses.replace(world, choice=1), SAMPLED, config.seed, tok, T)
+    length = sample.tokens.size / SAMPLED  # tokens per conversation, padding included
+    wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
+    each = f", each the rarest of {world.choice} that are alike" if world.choice > 1 else ""
+    print(f"drawing {wanted:,} conversations of the world{each}", flush=True)  # a million take minutes
+    return sft.world_rows(world, wanted, config.seed, tok, T), replay
+
+
+def tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev=0, expected=None, held_out=None):
+    """Tune model on rows, with replay, both from `draw_tuning` -> log
 
     dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
     held_out: conversations whose loss is measured as often. expected: see train.trainer.Run.
     """
-    T, on_eval, replayed = model.config.block_size, None, config.tokens * config.replay
-    if replayed >= T:
-        sft.replay_rows(config, T)  # refused before the examples are drawn, which takes minutes
+    on_eval = None
     if dev:
         on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder), f"{dev} of {' '.join(world.families)}")
     if held_out:
-        kept = sft.tuning_rows(held_out, tok, T)
+        kept = sft.tuning_rows(held_out, tok, model.config.block_size)
 
         def on_eval(step, model):
             return {"validation_loss": evaluate_loss(model, kept, len(kept))}
 
-    if conversations is None:
-        sample = sft.world_rows(dataclasses.replace(world, choice=1), SAMPLED, config.seed, tok, T)
-        length = sample.tokens.size / SAMPLED  # tokens per conversation, padding included
-        wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
-        each = f", each the rarest of {world.choice}" if world.choice > 1 else ""
-        print(f"drawing {wanted:,} conversations of the world{each}")  # a million take minutes
-        rows = sft.world_rows(world, wanted, config.seed, tok, T)
-    else:
-        rows = sft.tuning_rows(conversations, tok, T)
-    replay = None
-    if replayed >= T:
-        replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
     log = sft.tune(model, rows, replay, config, folder, on_eval, expected)
     if dev and (path := Path(folder) / BEST).exists():  # a finished run that was not asked then has none
         best, weights = safetensors.read_metadata(path), safetensors.load_file(path).get("weights")

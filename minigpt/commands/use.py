@@ -1,5 +1,6 @@
 """Commands that use a model: answer, chat, continue a text, evaluate."""
 import contextlib
+import functools
 import itertools
 import json
 import sys
@@ -163,23 +164,24 @@ def run_eval(arguments):
     facets = sorted({facet for question in questions for facet in question.facets})
     if arguments.by and arguments.by not in facets:
         raise ValueError(f"--by is {arguments.by}; it must be one of {', '.join(facets)}")
+    count = report.counts if arguments.report else functools.partial(tasks.summary, facet=arguments.by)
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():  # progress is no JSON
         if arguments.base:
             base = InstructGPT.from_pretrained(arguments.base, backend=arguments.backend)
             styles, name = tasks.best_styles(base, world), f"{arguments.base}, best prompt"
             print("the base is asked best: " + "; ".join(f"{' / '.join(kind)} {style}" for kind, (style, _) in styles.items()))
             outcomes[name] = tasks.score(questions, tasks.answer_by_style(base, questions, world, styles))
-            columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
+            columns[name] = count(questions, outcomes[name])
         for name in filter(None, (arguments.against, arguments.model)):
             assistant = InstructGPT.from_pretrained(name, backend=arguments.backend)
             answers = tasks.answer_all(assistant, questions, label=f"evaluating {name}")
             outcomes[name] = tasks.score(questions, answers)
-            columns[name] = tasks.summary(questions, outcomes[name], arguments.by)
+            columns[name] = count(questions, outcomes[name])
     if arguments.json:
         print(json.dumps(columns, indent=2))
         return
     _show_wrong(questions, answers, outcomes[arguments.model], arguments.show)
-    print(report.report(questions, outcomes) if arguments.report else tasks.comparison(columns))
+    print(report.rows_as_text(columns, "micro") if arguments.report else tasks.comparison(columns))
     if arguments.report:
         documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
         bits = bits_per_byte(assistant.model, assistant.tokenizer, documents)
@@ -188,7 +190,7 @@ def run_eval(arguments):
                   "by hand and follow no template (no goal: they say how far a model of this world really goes).")
         print("\n" + beside)
         if arguments.readme:
-            update_section("evaluation", f"{report.report(questions, outcomes, markdown_table)}\n\n{beside}")
+            update_section("evaluation", f"{report.rows_as_text(columns, 'micro', markdown_table)}\n\n{beside}")
     for name in list(outcomes)[:-1]:
         first, second, p = paired(outcomes[name], outcomes[arguments.model])
         print(f"\nonly {name} right: {first}, only {arguments.model} right: {second}, sign test p = {p:.2g}")

@@ -132,15 +132,12 @@ def summary(questions, outcomes, facet=None):
     return dict(sorted(counts.items())) if facet else counts
 
 
-def comparison(columns, layout=table):
-    """{"base": {"family / kind": (right, n)}, "tuned": ...} -> a table as text; the last column with its 95 % interval.
-
-    layout(rows, header, right): `table` for a terminal or `markdown_table`.
-    """
+def comparison(columns):
+    """{"base": {"family / kind": (right, n)}, "tuned": ...} -> a table as text; the last column with its 95 % interval."""
     names, last = list(columns), list(columns)[-1]
     rows = []
     for key, (right, n) in columns[last].items():
         low, high = wilson(right, n)
         cells = [f"{100 * columns[name][key][0] / columns[name][key][1]:.1f}" for name in names]
         rows.append([key, n, *cells, f"{100 * low:.0f}-{100 * high:.0f}"])
-    return layout(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 % interval"], right=range(1, len(names) + 3))
+    return table(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 % interval"], right=range(1, len(names) + 3))

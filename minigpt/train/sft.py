@@ -27,7 +27,7 @@ def world_conversations(world, n, seed):
 def world_rows(world, n, seed, tok, T):
     """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows
 
-    Of every world.choice that are drawn one is used: see `rarest`. Those longer than a row, as a small vocabulary makes them, are
+    Of every world.choice that are alike one is used: see `rarest`. Those longer than a row, as a small vocabulary makes them, are
     left out; ValueError where none fits.
     """
     seen = np.zeros(tok.vocab_size, np.int64)
@@ -47,14 +47,16 @@ def _draw(world, n, seed, form, choose=iter):
 
 
 def rarest(examples, choice, tok, seen):
-    """Of every `choice` examples of a kind and a length the one whose rarest answer token was seen least often -> iterator
+    """Of every `choice` examples that are alike the one whose rarest answer token was seen least often -> iterator
 
     seen (V,): how often each token was, which counts on. A token that only a few names or words are cut into is learned too seldom to
-    be copied. Of examples of any length long ones would be chosen, for they have more tokens.
+    be copied. Alike are examples of one kind and length, all of whose facets but the name agree: of any length long ones would be
+    chosen, for they have more tokens; of any topic the one whose fixed answer has the rarest word.
     """
     groups = defaultdict(list)
     for example in examples:
-        group = groups[example.kind, len(example.answer) // LENGTH]
+        facets = tuple(value for facet, value in example.facets.items() if facet != "name")
+        group = groups[example.kind, len(example.answer) // LENGTH, facets]
         group.append((example, np.array(tok.encode_ordinary(f" {example.answer}"))))
         if len(group) == choice:
             example, ids = min(group, key=lambda pair: seen[pair[1]].min())

@@ -34,7 +34,7 @@ class Example:
 class Family:
     """A task family: its kinds with their weights, how to make an example, how to check an output."""
     name: str
-    kinds: dict            # kind -> weight; of training `shares.WEIGHTS` changes some
+    kinds: dict            # kind -> weight; of training a world's `weights` change some
     make: object           # (world, rng, split, kind) -> Example
     verify: object         # (example, output) -> bool
     hashed: tuple = ()     # kinds without held-out pairs of words: a hash of the whole prompt keeps their splits apart

@@ -56,10 +56,15 @@ def read_plots(folder):
         own = slots.get(row["plot"], ())
         if "obj" not in {slot.name for slot in own}:
             raise ValueError(f"{folder / 'extra.tsv'}: the plot {row['plot']!r} is none of plots.tsv with a slot obj; mend its name")
-        extra[row["plot"]] = tuple(slot._replace(tag=row["obj"]) if slot.name == "obj" else slot for slot in own)
+        extra[row["plot"]] = about(own, row["obj"])
     rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
     return {name: read_plot(name, own, extra.get(name), slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
             for name, own in slots.items() if name != EVERY_PLOT}
+
+
+def about(slots, things):
+    """The same slots, of which obj is one of other things: a tag, or nouns ("bell|coin"). -> tuple of Slot"""
+    return tuple(slot._replace(tag=things) if slot.name == "obj" else slot for slot in slots)
 
 
 def read_plot(name, slots, extra, shared, rows):

@@ -37,7 +37,7 @@ class World:
     families: tuple = ("summarise", "translate", "answer", "write", "chat", "refuse")      # of tasks that fit this world
     practice: dict = field(default_factory=PRACTICE.copy)     # SHARES of training
     weights: dict = field(default_factory=WEIGHTS.copy)       # of kinds in training, where they are not their family's
-    choice: int = 4                                           # one of so many drawn conversations is tuned on, the rarest
+    choice: int = 4                                           # one of so many that are alike is tuned on, the rarest
     cache: dict = field(default_factory=dict, compare=False)   # what was looked up once: words that go with a noun, rows of phrasings, ...
 
 
