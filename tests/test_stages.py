@@ -223,7 +223,7 @@ def test_of_examples_that_are_alike_the_one_with_the_rarest_token_is_tuned_on(to
     assert list(sft.rarest(iter(drawn), 2, tok, seen)) == [drawn[2], drawn[1]]  # one of each topic, whatever the shape of the name
 
 
-def test_the_choice_of_the_world_evens_out_the_tokens_and_keeps_the_kinds(world):
+def test_the_choice_of_the_world_evens_out_the_tokens_of_as_many_answers(world):
     tok = Tokenizer.from_pretrained("micro")
 
     def learned(choice):

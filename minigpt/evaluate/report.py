@@ -77,9 +77,9 @@ def counts(asked, outcomes):
 
 
 def rows_as_text(columns, asked_of=None, layout=table):
-    """columns {model: its `counts`} -> a table; the interval is of the last model, of which what is asked of "micro" or "make" is asked.
+    """columns {model: its `counts`} -> a table. asked_of: what is asked of "micro", or of "make", is asked of the last model.
 
-    It is missed when the whole 95 % interval lies below it.
+    It is missed when the whole 95 % interval, which is the last model's, lies below it.
     """
     lines, last, asked = [], list(columns)[-1], {row.label: getattr(row, asked_of) for row in ROWS} if asked_of else {}
     for label, (right, n) in columns[last].items():
