@@ -66,7 +66,8 @@ def run_run(arguments):
         return _finish(done, recipe, arguments)
     for name in ("tokenizer", "base", "tuned"):
         make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
-    world, seconds = WORLDS[arguments.world][0](load_world()), {}
+    cut, vocab_size = WORLDS[arguments.world]
+    world, seconds = cut(load_world()), {}
     if arguments.record:
         expected.check(recipe)  # now, not after the work
     bands = {} if arguments.record else expected.load(recipe, {"dev": DEV * len(world.families)})
@@ -80,7 +81,7 @@ def run_run(arguments):
 
     compiled = compile_ahead(shape)
     # all text is drawn at once, while the kernels are compiled; each stage takes its own, so that none is kept longer
-    tok, rows = step(1, "text", lambda: draw_text(world, folder / "tokenizer", arguments, shape.block_size, pretraining, tuning))
+    tok, rows = step(1, "text", lambda: draw_text(arguments.world, world, folder / "tokenizer", vocab_size, shape.block_size, pretraining, tuning))
     base = step(2, "pretraining", lambda: make_base(tok, shape, rows.pop("read"), pretraining, folder / "base", bands.get("pretraining"), compiled))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), rows.pop("asked"), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
@@ -103,9 +104,9 @@ def _finish(report, recipe, arguments):
         expected.record(recipe, arguments.seed, logs)
 
 
-def draw_text(world, folder, arguments, T, pretraining, tuning):
+def draw_text(name, world, folder, vocab_size, T, pretraining, tuning):
     """-> Tokenizer, {"read": Rows of pretraining and of validation, "asked": Rows of tuning and those to be replayed}"""
-    tok = make_tokenizer(arguments.world, world, folder, WORLDS[arguments.world][1], arguments.seed)
+    tok = make_tokenizer(name, world, folder, vocab_size, pretraining.seed)
     return tok, {"read": pretrain.world_rows(world, tok, pretraining.tokens, T, pretraining.seed), "asked": draw_tuning(world, tok, tuning, T)}
 
 

@@ -76,17 +76,18 @@ def counts(asked, outcomes):
     return {label: (sum(results), len(results)) for label, results in found.items() if results}
 
 
-def rows_as_text(columns, asked_of=None, layout=table):
-    """columns {model: its `counts`} -> a table. asked_of: what is asked of "micro", or of "make", is asked of the last model.
+def rows_as_text(columns, asked_of=None, layout=table, first="", digits=1):
+    """columns {model: {label: (right, n)}} -> a table in percent. asked_of: what is asked of "micro", or of "make", of the last model.
 
-    It is missed when the whole 95 % interval, which is the last model's, lies below it.
+    It is missed when the whole 95 % interval, which is the last model's, lies below it. first: the header of the labels; digits: of
+    the interval's ends.
     """
     lines, last, asked = [], list(columns)[-1], {row.label: getattr(row, asked_of) for row in ROWS} if asked_of else {}
     for label, (right, n) in columns[last].items():
-        low, high = wilson(right, n)
+        low, high = (100 * end for end in wilson(right, n))
         percent = asked.get(label)
-        verdict = "" if percent is None else f"{percent}" + (" missed" if 100 * high < percent else "")
-        lines.append([label, n, *(f"{100 * rows[label][0] / n:.1f}" for rows in columns.values()), f"{100 * low:.1f}-{100 * high:.1f}",
-                      *([verdict] if asked_of else [])])
-    header = ["", "prompts", *(f"{name} %" for name in columns), "95 % interval", *(["asked %"] if asked_of else [])]
+        verdict = "" if percent is None else f"{percent}" + (" missed" if high < percent else "")
+        cells = [label, n, *(f"{100 * rows[label][0] / n:.1f}" for rows in columns.values()), f"{low:.{digits}f}-{high:.{digits}f}"]
+        lines.append([*cells, verdict] if asked_of else cells)
+    header = [first, "prompts", *(f"{name} %" for name in columns), "95 % interval", *(["asked %"] if asked_of else [])]
     return layout(lines, header, right=range(1, len(header)))

@@ -1,11 +1,10 @@
 """How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
 from minigpt.config import ANSWER
 from minigpt.evaluate import report
-from minigpt.evaluate.metrics import wilson
 from minigpt.nn.threads import worker_pool
 from minigpt.sample.generate import generate
 from minigpt.sample.stopping import cut_before, ends_with
-from minigpt.show.progress import Progress, table
+from minigpt.show.progress import Progress
 from minigpt.world import FAMILIES, examples, verify
 
 BATCH = 32  # prompts side by side: with 64 the two workers' caches and activations take 150 MB more and save no time
@@ -134,10 +133,4 @@ def summary(questions, outcomes, facet=None):
 
 def comparison(columns):
     """{"base": {"family / kind": (right, n)}, "tuned": ...} -> a table as text; the last column with its 95 % interval."""
-    names, last = list(columns), list(columns)[-1]
-    rows = []
-    for key, (right, n) in columns[last].items():
-        low, high = wilson(right, n)
-        cells = [f"{100 * columns[name][key][0] / columns[name][key][1]:.1f}" for name in names]
-        rows.append([key, n, *cells, f"{100 * low:.0f}-{100 * high:.0f}"])
-    return table(rows, ["family / kind", "prompts", *(f"{name} %" for name in names), "95 % interval"], right=range(1, len(names) + 3))
+    return report.rows_as_text(columns, first="family / kind", digits=0)
