@@ -17,6 +17,7 @@ from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
+from minigpt.world.chat import NOT_TOLD, asked_before, draw_topic, say, topics
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import candidates, draw, pair_of
@@ -84,7 +85,7 @@ def test_training_practises_more_often_what_is_hard(world):
         alone = sum(example.facets["people"] == 1 for example in asked[1])
         assert alone / 300 == pytest.approx(shares["alone"], abs=0.08), split
     assert all((world.practice[what] < SHARES[what]) == (what in ("invented", "alone")) for what in SHARES)
-    assert {what for what, share in small_world(world).practice.items() if share != SHARES[what]} == {"things"}
+    assert {what for what, share in small_world(world).practice.items() if share != SHARES[what]} == {"things", "more"}
 
 
 @pytest.mark.parametrize("family", ["answer", "write", "refuse"])
@@ -330,6 +331,38 @@ def test_a_wanted_number_of_sentences_decides_what_training_tells(world):
                 told = {choose_steps(plot, ending, rng, number, 0.5, early=True) for _ in range(5)}
                 assert len(told) == 1 and (told == {None} or len(*told) == number)
     assert len({tell(world, rng, "dev", "repair", "sad", sentences=6).told for _ in range(30)}) > 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_earlier_questions_are_answered_by_what_was_told(world, language):
+    """None of them is about a topic that training leaves out in this language, or about the one that will be asked for."""
+    rng = random.Random(5)
+    for _ in range(200):
+        asked, told = rng.sample(topics(world, language), 2)
+        known = {topic: draw_topic(world, rng, "train", topic) for topic in (asked, told)}
+        answer = say(world, rng, told, "answer", known[told], language, "train")
+        turns = asked_before(world, rng, language, known, asked)
+        assert 1 <= len(turns) <= 3 and {reply for _, reply in turns} <= {answer, NOT_TOLD[language]}
+        assert not any(topic in said for said, _ in turns for topic in ("喝", "颜色")), turns
+
+
+def test_conversations_of_training_hold_several_questions_and_evaluated_ones_a_single_one(world):
+    for kind, answers in (("untold", NOT_TOLD.values()), ("manners", {row["answer"] for row in world.phrasings["manners"]})):
+        asked = {split: [sum(message["content"] in answers for message in example.messages) for example in examples(world, "chat", split, 100, 7, kind)]
+                 for split in ("train", "dev", "test")}
+        assert sum(map(bool, asked["train"])) > 25 and not any(asked["dev"] + asked["test"]), kind
+
+
+def test_a_question_that_stands_alone_tells_in_training_nothing_about_its_answer(world):
+    """Where known things are asked about with words around and invented ones without, a model learns to refuse all that stands alone."""
+    def alone(world, family, split, kind):
+        asked = [prompt_text(e) for e in examples(world, family, split, 600, seed=5, kind=kind) if e.facets["language"] == "en" and e.facets.get("format", "plain") == "plain"]
+        return sum(bool(re.fullmatch(r"[^.:!?]+\?", prompt)) for prompt in asked) / len(asked)
+
+    invented = dataclasses.replace(world, practice={**world.practice, "invented": 1.0, "spelling": 0.0})
+    known, unknown = alone(invented, "answer", "train", "facts"), alone(invented, "refuse", "train", "unknown")
+    assert 0.35 < known < 0.55 and unknown == pytest.approx(known, abs=0.08)
+    assert alone(world, "answer", "dev", "facts") < 0.2
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
 """How many instructions of each family does a model carry out? Greedy answers, checked by the world's verifiers."""
+import dataclasses
+
 from minigpt.config import ANSWER
 from minigpt.evaluate import report
 from minigpt.nn.threads import worker_pool
@@ -64,7 +66,8 @@ def dev_scores(assistant, world, n):
 
 
 def few_shots(world, most=8):
-    """Solved training examples of every kind -> {(family, kind): list of Example}"""
+    """Solved training examples of every kind, as short as evaluated ones -> {(family, kind): list of Example}"""
+    world = dataclasses.replace(world, practice={**world.practice, "more": 0.0}, cache={})
     return {(name, kind): examples(world, name, "train", most, 0, kind) for name in world.families for kind in FAMILIES[name].kinds}
 
 

@@ -1,7 +1,7 @@
 """Answer: questions about a story, questions that the story does not answer, and facts without any text."""
 
 from minigpt.world import facts
-from minigpt.world.family import (Example, Family, add_aside, draw_language, draw_phrasing, make_facets, phrasing_rows,
+from minigpt.world.family import (Example, Family, add_aside, draw_around, draw_language, draw_phrasing, make_facets, phrasing_rows,
                                   user, verify_exact)
 from minigpt.world.names import draw_name
 from minigpt.world.shares import is_due
@@ -82,8 +82,7 @@ def make_fact(world, rng, split, kind):
     language = draw_language(world, rng, split)
     if is_due(world, rng, split, "short"):     # in place of the form drawn; plain where the answer has several words
         form = fitting_format(rng.choice(SHORT_FORMATS[language]), shorts[0])
-    wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, new_form, kind="facts", language=language)
-    wording = add_aside(world, rng, split, wording, phrasing, language)
+    wording, phrasing = draw_around(world, rng, split, language, new_form)
     phrasing = "held-out" if new_form else phrasing
     question = facts.question(world, fact, rng, split if new_form else seen_by(split))
     prompt = add_format(world, rng, wording.replace("{question}", question), form, language, split)

@@ -2,6 +2,7 @@
 
 from minigpt.world.draw import draw, parse_slots
 from minigpt.world.family import Example, Family, assistant, draw_language, make_facets, phrasing_rows, user, verify_exact
+from minigpt.world.shares import is_due
 from minigpt.world.splits import seen_by
 from minigpt.world.text import capital, choose, fill, tidy_chinese
 
@@ -57,11 +58,31 @@ def conversation(world, rng, split, language, is_told):
     turns, known = tell_topics(world, rng, split, language, told)
     seen = seen_by(split)
     held_out = split if split != "train" and rng.random() < 0.5 else seen
+    if is_due(world, rng, split, "more"):
+        turns += asked_before(world, rng, language, known, asked)
     question = say(world, rng, asked, "ask", known.get(asked, {}), language, held_out)
     if question is None:     # a topic without held-out questions
         held_out, question = seen, say(world, rng, asked, "ask", known.get(asked, {}), language, seen)
     answer = say(world, rng, asked, "answer", known[asked], language, seen) if is_told else NOT_TOLD[language]
     return turns, question, answer, asked, known, "seen" if held_out == seen else "held-out"
+
+
+def asked_before(world, rng, language, known, asked):
+    """One to three earlier questions about other topics, told or not, with their answers: what was told teaches more than once.
+
+    known: {topic: words}; asked: the topic of the question to come. -> turns
+    """
+    turns, told, untold = [], [], []
+    for topic in topics(world, language):
+        kind, names = ("memory", told) if topic in known else ("untold", untold)
+        if topic != asked and ("chat", f"{kind}/{language}/{topic}") not in world.held_out_cells:
+            names.append(topic)
+    for _ in range(rng.randint(1, 3)):
+        names = told if told and rng.random() < 0.6 else untold
+        topic = names.pop(rng.randrange(len(names)))
+        question = say(world, rng, topic, "ask", known.get(topic, {}), language, "training")
+        turns.append((question, say(world, rng, topic, "answer", known[topic], language, "training") if topic in known else NOT_TOLD[language]))
+    return turns
 
 
 def transcript(turns, speaker, listener):
@@ -90,6 +111,10 @@ def make_manners(world, rng, split, kind):
     rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", seen, language=language)
     row = rng.choice(rows)
     turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
+    if is_due(world, rng, split, "more"):
+        others = [other for other in phrasing_rows(world, "manners", seen, language=language) if other["kind"] not in (row["kind"], "bye")
+                  and ("chat", f"{kind}/{language}/{other['kind']}") not in world.held_out_cells]
+        turns = turns + [(choose(rng, other["parts"]), other["answer"]) for other in rng.sample(others, rng.randint(1, 2))]
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
     phrasing = "held-out" if row["split"] == split != "train" else "seen"
     facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, phrasing, language, topic=row["kind"],

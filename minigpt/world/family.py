@@ -74,6 +74,14 @@ def add_aside(world, rng, split, wording, phrasing, language):
     return aside + glue + wording if part == "before" else wording + glue + aside
 
 
+def draw_around(world, rng, split, language, seen=False):
+    """What stands around a question for a fact: in training often nothing, for so do users ask. -> (wording with {question}, phrasing)"""
+    if language == "en" and is_due(world, rng, split, "bare"):
+        return "{question}", "seen"
+    wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, seen, kind="facts", language=language)
+    return add_aside(world, rng, split, wording, phrasing, language), phrasing
+
+
 def draw_language(world, rng, split):
     """The language of an instruction. -> zh or en"""
     return "zh" if is_due(world, rng, split, "chinese") else "en"

@@ -2,7 +2,7 @@
 
 from minigpt.world.draw import takes
 from minigpt.world.facts import Fact, question
-from minigpt.world.family import Example, Family, add_aside, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
+from minigpt.world.family import Example, Family, add_aside, draw_around, draw_phrasing, make_facets, normal, phrasing_rows, user, verify_exact
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.shares import is_due
 from minigpt.world.splits import pairs_allowed, seen_by
@@ -48,6 +48,8 @@ def make_unknown(world, rng, split, kind):
         held_out = split if split != "train" and rng.random() < 0.5 else seen_by(split)
         text = question(world, Fact(relation, {"x": {"en": thing}}, split), rng, held_out)
         phrasing, language = "held-out" if held_out == split else "seen", "en"
+        if split == "train":    # in evaluation it stands alone; only there, that alone would tell it from a question for a fact
+            text = draw_around(world, rng, split, language)[0].replace("{question}", text)
     else:
         text, phrasing, language = draw_phrasing(world, "refuse", rng, split, kind="unknown")
         text = fill(add_aside(world, rng, split, text, phrasing, language), {"name": name})

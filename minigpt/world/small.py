@@ -28,7 +28,7 @@ def small_world(world):
         world, cache={}, facts=tuple(facts), families=FAMILIES, reports=(),
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS), extra_patterns=(),
-        names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES, practice={**SHARES, "things": 0.1}, weights=WEIGHTS, choice=2,
+        names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES, practice={**SHARES, "things": 0.1, "more": 0.5}, weights=WEIGHTS, choice=2,
         phrasings={name: tuple(row for row in rows if row.get("split") != "extra") for name, rows in world.phrasings.items()},
         relations={name: dataclasses.replace(relation, asks={**relation.asks, "training": relation.asks["train"]})
                    for name, relation in world.relations.items()},
