@@ -10,7 +10,7 @@ import pytest
 from minigpt import GPT, GPTConfig, InstructGPT, Tokenizer
 from minigpt.evaluate import tasks
 from minigpt.evaluate.metrics import wilson
-from minigpt.world import examples, small_world
+from minigpt.world import examples, facts, small_world
 from minigpt.world.parallel import sentence_pair
 
 
@@ -52,6 +52,15 @@ def test_the_tuned_model_translates_what_a_user_tries_first(world):
             questions.append(dataclasses.replace(template, messages=prompt, answer=accepted[0], accept=accepted[1:]))
     right = sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained("micro"), questions, label=None)))
     assert wilson(right, len(questions))[0] > 0.75
+
+
+def test_the_tuned_model_answers_a_question_that_stands_alone(world):
+    """As users ask; most evaluated questions for facts have words around them, so nothing else would tell."""
+    known = [fact for fact in world.facts if fact.split == "train" and fact.relation in ("capital", "young", "home", "made_of", "job")]
+    asked = [[{"role": "user", "content": facts.question(world, fact, random.Random(3), "train")}] for fact in known]
+    answers = InstructGPT.from_pretrained("micro").answers(asked)
+    right = sum(answer in facts.statements(world, fact) for fact, answer in zip(known, answers))
+    assert len(known) > 100 and wilson(right, len(known))[0] > 0.8
 
 
 def test_the_readme_examples_print_what_the_readme_says(capsys):
