@@ -18,8 +18,8 @@ PRACTICE = {"chinese": 0.4, "alone": 0.25, "number": 0.6, "words": 0.9, "ending"
             "variety": 0.25, "short": 0.25, "spelling": 0.2, "extra": 0.35, "invented": 0.15, "knowledge": 0.3, "notes": 0.5,
             "lines": 0.5, "unasked": 0.4, "rare": 0.5, "plain": 0.2, "whole": 1.0, "more": 0.5, "bare": 0.4}
 
-# kind -> its weight in the tuning mix, where that is not its family's: more facts, translations, stories, diaries, conversations that
-# hold something untold, harmless wishes and questions from outside the world, fewer summaries and questions about a text
+# kind -> its weight in the tuning mix, where that is not its family's: more facts, translations, stories, diaries, conversations with
+# a question about what was not told, harmless wishes and questions from outside the world, fewer summaries and questions about texts
 WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "reading": 0.1, "facts": 0.2, "story": 0.075,
            "diary": 0.08, "untold": 0.05, "benign": 0.036, "unknown": 0.026}
 
