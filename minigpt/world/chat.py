@@ -63,8 +63,18 @@ def conversation(world, rng, split, language, is_told):
     question = say(world, rng, asked, "ask", known.get(asked, {}), language, held_out)
     if question is None:     # a topic without held-out questions
         held_out, question = seen, say(world, rng, asked, "ask", known.get(asked, {}), language, seen)
-    answer = say(world, rng, asked, "answer", known[asked], language, seen) if is_told else NOT_TOLD[language]
+    answer = answer_to(world, rng, asked, known, language, seen)
     return turns, question, answer, asked, known, "seen" if held_out == seen else "held-out"
+
+
+def answer_to(world, rng, topic, known, language, split):
+    """The answer to a question about a topic, told (in known: {topic: words}) or not. -> sentence"""
+    return say(world, rng, topic, "answer", known[topic], language, split) if topic in known else NOT_TOLD[language]
+
+
+def is_held_out(world, kind, language, topic):
+    """Does training leave out this topic in this kind and language?"""
+    return ("chat", f"{kind}/{language}/{topic}") in world.held_out_cells
 
 
 def asked_before(world, rng, language, known, asked):
@@ -75,13 +85,13 @@ def asked_before(world, rng, language, known, asked):
     turns, told, untold = [], [], []
     for topic in topics(world, language):
         kind, names = ("memory", told) if topic in known else ("untold", untold)
-        if topic != asked and ("chat", f"{kind}/{language}/{topic}") not in world.held_out_cells:
+        if topic != asked and not is_held_out(world, kind, language, topic):
             names.append(topic)
     for _ in range(rng.randint(1, 3)):
         names = told if told and rng.random() < 0.6 else untold
         topic = names.pop(rng.randrange(len(names)))
         question = say(world, rng, topic, "ask", known.get(topic, {}), language, "training")
-        turns.append((question, say(world, rng, topic, "answer", known[topic], language, "training") if topic in known else NOT_TOLD[language]))
+        turns.append((question, answer_to(world, rng, topic, known, language, "training")))
     return turns
 
 
@@ -97,7 +107,7 @@ def make_memory(world, rng, split, kind):
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
     words = {topic + slot: word for topic, drawn in known.items() for slot, word in drawn.items()}
     # a topic may occur in a held-out cell without being asked for: what counts as the cell is every topic of the conversation
-    cell = next((topic for topic in (asked, *known) if ("chat", f"{kind}/{language}/{topic}") in world.held_out_cells), asked)
+    cell = next((topic for topic in (asked, *known) if is_held_out(world, kind, language, topic)), asked)
     facets = make_facets(world, "chat", f"{kind}/{language}/{cell}", words, phrasing, language, topic=asked, turns=len(turns))
     natural = transcript([*turns, (question, "")], *(name["en"] for name in world.names[:2])).rstrip()
     return Example("chat", kind, (*messages, user(question)), answer, facets, natural=natural)
@@ -112,9 +122,9 @@ def make_manners(world, rng, split, kind):
     row = rng.choice(rows)
     turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
     if is_due(world, rng, split, "more"):
-        others = [other for other in phrasing_rows(world, "manners", seen, language=language) if other["kind"] not in (row["kind"], "bye")
-                  and ("chat", f"{kind}/{language}/{other['kind']}") not in world.held_out_cells]
-        turns = turns + [(choose(rng, other["parts"]), other["answer"]) for other in rng.sample(others, rng.randint(1, 2))]
+        others = [other for other in phrasing_rows(world, "manners", seen, language=language)
+                  if other["kind"] not in (row["kind"], "bye") and not is_held_out(world, kind, language, other["kind"])]
+        turns += [(choose(rng, other["parts"]), other["answer"]) for other in rng.sample(others, rng.randint(1, 2))]
     messages = [message for told, reply in turns for message in (user(told), assistant(reply))]
     phrasing = "held-out" if row["split"] == split != "train" else "seen"
     facets = make_facets(world, "chat", f"{kind}/{language}/{row['kind']}", {}, phrasing, language, topic=row["kind"],
