@@ -8,6 +8,7 @@ import pathlib
 import platform
 import signal
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,6 +112,22 @@ def test_every_worker_takes_tiny_numbers_for_zero():
 def test_results_come_in_the_order_of_the_items():
     with worker_pool(3, shards=4) as run_all:
         assert run_all(lambda item: item * item, range(20)) == [item * item for item in range(20)]
+
+
+def test_an_error_reaches_the_caller_and_stops_the_others():
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        if item == 3:
+            raise ValueError("item 3")
+        time.sleep(0.001)
+
+    with worker_pool(3, shards=4) as run_all:
+        with pytest.raises(ValueError, match="item 3"):
+            run_all(work, range(1000))
+        assert run_all(str, [1]) == ["1"]
+    assert 3 in begun and len(begun) < 500
 
 
 @every_stage

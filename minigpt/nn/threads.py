@@ -9,7 +9,7 @@ import os
 import pathlib
 import platform
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def _say_once(line):
 
 @contextlib.contextmanager
 def worker_pool(workers=0, shards=1):
-    """Yields map(function, items) -> list, in the order of the items, on `workers` threads (0: one per core).
+    """Yields map(function, items) -> list, in the order of the items, on `workers` threads (0: one per core), the caller's among them.
 
     Never more threads than shards. Where BLAS cannot be told to use one thread, one worker runs and BLAS threads itself.
     """
@@ -121,5 +121,32 @@ def worker_pool(workers=0, shards=1):
         if workers == 1:
             yield lambda function, items: [function(item) for item in items]
             return
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
-        yield lambda function, items: list(pool.map(function, items))
+        pool = stack.enter_context(ThreadPoolExecutor(workers - 1))
+        yield functools.partial(_share, pool, workers)
+
+
+def _share(pool, workers, function, items):
+    """[function(item) for item in items] by this thread and the pool's: who is free takes the next item.
+
+    A sleeping thread is woken once, not for every item: that costs as much as the update of a small tensor.
+    """
+    items, found = list(items), {}
+    todo = iter(list(enumerate(items)))
+
+    def work():
+        for i, item in todo:  # Python's lock gives every item to one thread
+            try:
+                found[i] = function(item)
+            except BaseException:
+                for _ in todo:  # nobody begins another
+                    pass
+                raise
+
+    helpers = [pool.submit(work) for _ in range(min(workers, len(items)) - 1)]
+    try:
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return [found[i] for i in range(len(items))]

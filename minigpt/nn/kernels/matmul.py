@@ -15,6 +15,7 @@ from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
 DEPTH = 256  # terms of the sum done at once: a panel of DEPTH x COLUMNS numbers fits into the first-level cache
 SHALLOW, BLOCK = 64, 32  # the same for a transposed product, and how many tiles' columns of its left operand lie beside them
+GAP = 2  # unused rows between them: tiles that begin a power of two apart would share a few places of the first-level cache
 
 
 @jit
@@ -111,7 +112,7 @@ def product_of_transposed(a, b, out):
     M, N = a.shape[1], b.shape[1]
     if len(b) == 0:
         out[:] = 0
-    panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW, ROWS), a.dtype)
+    panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW + GAP, ROWS), a.dtype)
     square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
     for low in range(0, M, BLOCK * ROWS):
         high = min(low + BLOCK * ROWS, M)
