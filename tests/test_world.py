@@ -88,6 +88,19 @@ def test_training_practises_more_often_what_is_hard(world):
     assert {what for what, share in small_world(world).practice.items() if share != SHARES[what]} == {"things", "more"}
 
 
+def test_texts_about_somebody_and_a_thing_are_asked_for_in_training_alone(trained, evaluated):
+    """ "A story about Tom and a kite" asks for the kite, so no other sentence does."""
+    drawn = Counter()
+    for split in ("train", "dev", "test"):
+        for example in trained["write"] if split == "train" else evaluated["write", split]:
+            prompt = prompt_text(example)
+            beside = [word for word in example.wants["words"] if f"and {with_article(word)}" in prompt]
+            drawn[split] += len(beside)
+            assert all(len(re.findall(rf"\b{word}\b", prompt)) == 1 for word in beside), prompt
+            assert not beside or example.kind in ("story", "news") and verify(example, example.answer)
+    assert drawn["train"] > 40 and drawn["dev"] == drawn["test"] == 0
+
+
 @pytest.mark.parametrize("family", ["answer", "write", "refuse"])
 def test_kinds_that_are_hard_are_more_frequent_in_training(world, family):
     def mix(world, split):

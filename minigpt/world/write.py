@@ -7,7 +7,7 @@ from minigpt.world.family import Example, Family, add_aside, draw_language, draw
 from minigpt.world.names import draw_name
 from minigpt.world.shares import is_due
 from minigpt.world.stories import ENDINGS, first_person, tell
-from minigpt.world.text import all_choices, capital, choose, fill
+from minigpt.world.text import all_choices, capital, choose, fill, with_article
 
 LENGTHS = {"story": (4, 7), "diary": (3, 5), "news": (2, 4)}     # sentences, where their number is asked for
 DIARY, NEWS = "Dear diary, today ", "News: "
@@ -65,13 +65,19 @@ def draw_names(world, rng, split):
     return names if len({name["en"] for name in names}) == len(names) else draw_names(world, rng, split)
 
 
-def request(world, rng, split, kind, names, wants):
-    """Word the prompt: what is to be written about whom, then the constraints in any order. -> (prompt, phrasing, language)"""
+def request(world, rng, split, kind, names, wants, thing):
+    """Word the prompt: what is to be written about whom, then the constraints in any order. -> (prompt, phrasing, language)
+
+    thing: the word of the wanted ones, or None, that may stand beside the names: "a story about Tom and a kite".
+    """
     wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(world, rng, split))
-    who = names if kind != "diary" else names[:1]     # a diary has one writer
+    who = [name["en"] for name in (names if kind != "diary" else names[:1])]     # a diary has one writer
+    apart = wants["words"]
+    if thing and "about {who}" in wording and is_due(world, rng, split, "title"):
+        who, apart = [*who, with_article(thing)], tuple(word for word in apart if word != thing)
     joined, comma = (" and ", " and ") if language == "en" else (" 和 ", "、")
-    values = {"who": joined.join(name["en"] for name in who), "words": comma.join(wants["words"]), "friend": names[-1]["en"]}
-    parts = {"company": kind == "diary" and len(names) == 2, "word": len(wants["words"]) == 1, "words": len(wants["words"]) == 2,
+    values = {"who": joined.join([", ".join(who[:-1]), who[-1]] if len(who) == 3 else who), "words": comma.join(apart), "friend": names[-1]["en"]}
+    parts = {"company": kind == "diary" and len(names) == 2, "word": len(apart) == 1, "words": len(apart) == 2,
              wants["ending"]: wants["ending"], "number": wants["number"]}
     asked = [part for part, wanted in parts.items() if wanted]
     pieces = [wording]
@@ -97,7 +103,8 @@ def make(world, rng, split, kind):
     words = draw_words(rng, text, story.words) if is_due(world, rng, split, "words") else ()
     wanted_ending = ending if is_due(world, rng, split, "ending") else None
     wants = story_wants(world, kind, [name["en"] for name in names], words, wanted_ending, number)
-    prompt, phrasing, language = request(world, rng, split, kind, names, wants)
+    thing = story.words["obj"]["en"] if "obj" in story.words else None
+    prompt, phrasing, language = request(world, rng, split, kind, names, wants, thing if thing in words else None)
     cell = f"{kind}/{language}" + ("/number" if number else "")
     facets = make_facets(world, "write", cell, dict(enumerate(names)), phrasing, language, people=len(names),
                          ending=wants["ending"] or "free")
