@@ -1,10 +1,12 @@
 """The fused decoding kernel against the layers' own step, which knows nothing of it."""
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minigpt.config import GPTConfig
+from minigpt.nn import gpt
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.kernels import decode
 
@@ -52,12 +54,38 @@ def test_whole_vectors_of_keys_and_float32(position):
 
 
 @pytest.mark.slow
-def test_two_threads_share_a_large_model(monkeypatch):
+def test_two_threads_share_a_large_model_to_the_last_bit(monkeypatch):
     monkeypatch.setattr(decode, "LARGE", 0)
     for mlp in ("gelu", "swiglu"):
         fast, slow = pair("float64", mlp=mlp, n_embd=40)
-        agree(fast, slow, 1e-12)
-        assert decode.decode_plan(fast.config, fast.params, fast.tables).sizes[-1] == 1
+        agree(fast, slow, 1e-12)  # by one thread
+        plan = decode.decode_plan(fast.config, fast.params, fast.tables)
+        assert plan.sizes[-1] == 1
+        caches = [fast.new_cache(1) for _ in range(2)]
+        for t in range(4):
+            alone, together = (decode.decode_step(plan, t, kv.keys[:, 0], kv.values[:, 0], t, 0, both) for both, kv in enumerate(caches))
+            np.testing.assert_array_equal(alone, together)
+        np.testing.assert_array_equal(caches[0].keys, caches[1].keys)
+
+
+def test_one_thread_reads_where_two_are_slower(monkeypatch):
+    clock, begun, seconds = [0.0], [], {False: 1.0, True: 0.6}
+
+    def step(plan, token, keys, values, length, pad, together):
+        begun.append(together)
+        clock[0] += seconds[together]
+        return np.zeros(V)
+
+    monkeypatch.setattr(gpt, "LARGE", 0)
+    monkeypatch.setattr(gpt, "PATIENCE", 2)
+    monkeypatch.setattr(gpt, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(decode, "decode_step", step)
+    model, _ = pair("float32")
+    kv = model.new_cache(1)
+    for slow in (0.6, 0.6, 0.6, 30.0, 0.6, 0.6, 0.6, 0.6):
+        seconds[True] = slow
+        model.step(np.array([[1]]), kv)
+    assert begun == [False, True, True, True, False, False, True, True]
 
 
 def test_decoding_may_begin_with_an_empty_cache():

@@ -1,4 +1,5 @@
 """The transformer: text ids in, logits out, and the gradient of everything on the way back."""
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -11,13 +12,16 @@ from minigpt.nn.params import LARGE, Params, Spec
 
 OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a fiftieth on AMD's
 
+PATIENCE = 32  # tokens that one thread reads after two took half as long again
+
 
 @dataclass
 class KVCache:
     """Keys and values of the tokens already read, one array for all layers.
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
-    plan: where the fused kernel finds the weights, once it has been asked for.
+    plan: where the fused kernel finds the weights, once it has been asked for. alone: how many tokens it reads with one thread
+    before it tries two; seconds: what the last of them took.
     """
 
     keys: np.ndarray
@@ -25,6 +29,8 @@ class KVCache:
     pad: np.ndarray
     length: int = 0
     plan: tuple | None = None
+    alone: int = 1
+    seconds: float = 0.0
 
 
 def transformer_specs(config):
@@ -198,9 +204,19 @@ class Transformer:
         return self.forward_head(x)[0]  # (B, V)
 
     def _fused_step(self, decode, token, kv):
-        """`step` for one token of one sequence, by a single kernel. -> logits (V,)"""
+        """`step` for one token of one sequence, by a single kernel. -> logits (V,)
+
+        Two threads read a large model twice as fast, or thirty times as slowly if another program is busy: dozens of times they wait
+        for each other, and one of them for its next slice of time.
+        """
         kv.plan = kv.plan or decode.decode_plan(self.config, self.params, self.tables)
-        logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0])
+        together, start = self.large and not kv.alone, time.perf_counter()
+        logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0], together)
+        took = time.perf_counter() - start
+        if not together:
+            kv.alone, kv.seconds = max(0, kv.alone - 1), took
+        elif took > 1.5 * kv.seconds:
+            kv.alone = PATIENCE
         kv.length += 1
         return logits
 

@@ -69,20 +69,22 @@ def decode_plan(config, params, tables):
 _turns = threading.Lock()  # Numba's simplest thread pool ends the process when two threads use it at once
 
 
-def decode_step(plan, token, keys, values, length, pad):
+def decode_step(plan, token, keys, values, length, pad, together=False):
     """One token (an id) through the model -> logits (V,). keys and values (L, Tmax, K, D), filled up to `length`.
 
-    They grow by one row. pad: the first `pad` rows are padding, which is not seen and not counted as positions.
+    They grow by one row. pad: the first `pad` rows are padding, which is not seen and not counted as positions. together: two
+    threads read a large model's weights, with the same result.
     """
     logits = np.empty(len(plan.head), plan.flat.dtype)
-    with _turns if plan.sizes[-1] else contextlib.nullcontext():
-        _step(*plan, int(token), keys, values, length, int(pad), logits)
+    with _turns if together else contextlib.nullcontext():
+        _step(*plan, int(token), keys, values, length, int(pad), together, logits)
     return logits
 
 
 @jit
-def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, keys, values, length, pad, logits):
+def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, keys, values, length, pad, together, logits):
     H, K, D, F, norm, mlp, large = sizes
+    together = together and large == 1
     C, layers, position = wte.shape[1], len(offsets) - 1, length - pad
     x, h, y = np.empty(C, flat.dtype), np.empty(C, flat.dtype), np.empty(max(F, (H + 2 * K) * D), flat.dtype)
     gate, scores = np.empty(F, flat.dtype), np.empty((H, length + 1), flat.dtype)
@@ -93,22 +95,22 @@ def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, 
         at = offsets[layer]
         _norm(x, flat, at[0], at[1], norm, eps, h)
         qkv = y[: (H + 2 * K) * D]
-        _linear(h, flat, at[2], at[3], qkv, halves)
+        _linear(h, flat, at[2], at[3], qkv, halves, together)
         if len(cos):
             _turn(qkv, H + K, cos[position], sin[position])
         for i in range(K * D):
             keys[layer, length, i // D, i % D] = qkv[H * D + i]
             values[layer, length, i // D, i % D] = qkv[(H + K) * D + i]
         _attend(qkv, keys[layer], values[layer], pad, length + 1, slopes, scores, h)
-        _linear_added(h, flat, at[4], at[5], x, halves)
+        _linear_added(h, flat, at[4], at[5], x, halves, together)
         _norm(x, flat, at[6], at[7], norm, eps, h)
-        _linear(h, flat, at[10], at[11], y[:F], halves)
+        _linear(h, flat, at[10], at[11], y[:F], halves, together)
         if mlp == 2:
-            _linear(h, flat, at[8], at[9], gate, halves)
+            _linear(h, flat, at[8], at[9], gate, halves, together)
         _activate(y[:F], gate, mlp)
-        _linear_added(y[:F], flat, at[12], at[13], x, halves)
+        _linear_added(y[:F], flat, at[12], at[13], x, halves, together)
     _norm(x, flat, offsets[layers, 0], offsets[layers, 1], norm, eps, h)
-    if large:
+    if together:
         _unembed_by_two(h, head, logits)
     else:
         _unembed(h, head, 0, len(head), logits)
@@ -141,20 +143,26 @@ def _add_bias(flat, bias, y):
 
 
 @jit
-def _linear(x, flat, weight, bias, y, halves):
+def _linear(x, flat, weight, bias, y, halves, together):
     """y = x W + b; weight and bias are offsets in flat"""
     for j in range(len(y)):
         y[j] = 0
-    _linear_added(x, flat, weight, bias, y, halves)
+    _linear_added(x, flat, weight, bias, y, halves, together)
 
 
 @jit
-def _linear_added(x, flat, weight, bias, y, halves):
-    """y += x W + b; halves: room for two sums, if two threads shall share the rows of W"""
-    if len(halves):
-        _add_rows_by_two(x, flat, weight, halves, y)
-    else:
+def _linear_added(x, flat, weight, bias, y, halves, together):
+    """y += x W + b; halves: of a large model, room for the sums of either half of W's rows, made together or one after the other"""
+    if len(halves) == 0:
         _add_rows(x, flat, weight, len(y), 0, len(x), y)
+    else:
+        if together:
+            _both_halves(x, flat, weight, len(y), halves)
+        else:
+            for part in range(2):
+                _half(part, x, flat, weight, len(y), halves)
+        for j in range(len(y)):
+            y[j] += halves[0, j] + halves[1, j]
     _add_bias(flat, bias, y)
 
 
@@ -177,17 +185,19 @@ def _add_rows(x, flat, at, stride, low, high, y):
             y[j] += x[c] * row[j]
 
 
+@jit
+def _half(part, x, flat, weight, O, halves):
+    """halves[part] = sum_c x[c] W[c] over that half of W's rows"""
+    half, total = len(x) // 2, halves[part, :O]
+    for j in range(O):
+        total[j] = 0
+    _add_rows(x, flat, weight, O, part * half, half if part == 0 else len(x), total)
+
+
 @jit(parallel=True)
-def _add_rows_by_two(x, flat, weight, halves, y):
-    """The same by two threads, each with its own half of the rows and its own sum"""
-    half = len(x) // 2
+def _both_halves(x, flat, weight, O, halves):
     for part in prange(2):
-        total = halves[part, : len(y)]
-        for j in range(len(y)):
-            total[j] = 0
-        _add_rows(x, flat, weight, len(y), part * half, half if part == 0 else len(x), total)
-    for j in range(len(y)):
-        y[j] += halves[0, j] + halves[1, j]
+        _half(part, x, flat, weight, O, halves)
 
 
 @jit
