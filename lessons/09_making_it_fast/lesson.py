@@ -772,7 +772,7 @@ assert np.allclose(*logits, atol=1e-5)
 print("33rd token: both backends give the same", logits[0].size, "scores")
 
 # %% [markdown]
-# The kernel shares the weights of a large model between two threads. We keep it to one core here, so that its speed can be compared with the bandwidth and the peak of sections 3 and 4.
+# The kernel shares the weights of a large model between two threads, as long as that is faster. We keep it to one core here, so that its speed can be compared with the bandwidth and the peak of sections 3 and 4.
 
 # %% volatile
 def time_of_a_token(model, B=1, read=32):
