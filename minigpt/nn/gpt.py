@@ -11,7 +11,6 @@ from minigpt.nn.layers import NORMS, POSITIONS, Context
 from minigpt.nn.params import LARGE, Params, Spec
 
 OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a fiftieth on AMD's
-
 PATIENCE = 32  # tokens that one thread reads after two took half as long again
 
 

@@ -131,7 +131,7 @@ def _share(pool, workers, function, items):
     A sleeping thread is woken once, not for every item: that costs as much as the update of a small tensor.
     """
     items, found = list(items), {}
-    todo = iter(list(enumerate(items)))
+    todo = enumerate(items)
 
     def work():
         for i, item in todo:  # Python's lock gives every item to one thread

@@ -68,15 +68,15 @@ def draw_names(world, rng, split):
 def request(world, rng, split, kind, names, wants, thing):
     """Word the prompt: what is to be written about whom, then the constraints in any order. -> (prompt, phrasing, language)
 
-    thing: the word of the wanted ones, or None, that may stand beside the names: "a story about Tom and a kite".
+    thing: the story's, or None; where it is among the wanted words, it may stand beside the names: "a story about Tom and a kite".
     """
     wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(world, rng, split))
     who = [name["en"] for name in (names if kind != "diary" else names[:1])]     # a diary has one writer
     apart = wants["words"]
-    if thing and "about {who}" in wording and is_due(world, rng, split, "title"):
-        who, apart = [*who, with_article(thing)], tuple(word for word in apart if word != thing)
+    if thing and thing["en"] in apart and "about {who}" in wording and is_due(world, rng, split, "title"):
+        who, apart = [*who, with_article(thing["en"])], tuple(word for word in apart if word != thing["en"])
     joined, comma = (" and ", " and ") if language == "en" else (" 和 ", "、")
-    values = {"who": joined.join([", ".join(who[:-1]), who[-1]] if len(who) == 3 else who), "words": comma.join(apart), "friend": names[-1]["en"]}
+    values = {"who": joined.join(filter(None, (", ".join(who[:-1]), who[-1]))), "words": comma.join(apart), "friend": names[-1]["en"]}
     parts = {"company": kind == "diary" and len(names) == 2, "word": len(apart) == 1, "words": len(apart) == 2,
              wants["ending"]: wants["ending"], "number": wants["number"]}
     asked = [part for part, wanted in parts.items() if wanted]
@@ -103,8 +103,7 @@ def make(world, rng, split, kind):
     words = draw_words(rng, text, story.words) if is_due(world, rng, split, "words") else ()
     wanted_ending = ending if is_due(world, rng, split, "ending") else None
     wants = story_wants(world, kind, [name["en"] for name in names], words, wanted_ending, number)
-    thing = story.words["obj"]["en"] if "obj" in story.words else None
-    prompt, phrasing, language = request(world, rng, split, kind, names, wants, thing if thing in words else None)
+    prompt, phrasing, language = request(world, rng, split, kind, names, wants, story.words.get("obj"))
     cell = f"{kind}/{language}" + ("/number" if number else "")
     facets = make_facets(world, "write", cell, dict(enumerate(names)), phrasing, language, people=len(names),
                          ending=wants["ending"] or "free")

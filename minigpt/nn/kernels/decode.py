@@ -84,7 +84,6 @@ def decode_step(plan, token, keys, values, length, pad, together=False):
 @jit
 def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, keys, values, length, pad, together, logits):
     H, K, D, F, norm, mlp, large = sizes
-    together = together and large == 1
     C, layers, position = wte.shape[1], len(offsets) - 1, length - pad
     x, h, y = np.empty(C, flat.dtype), np.empty(C, flat.dtype), np.empty(max(F, (H + 2 * K) * D), flat.dtype)
     gate, scores = np.empty(F, flat.dtype), np.empty((H, length + 1), flat.dtype)
