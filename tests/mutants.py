@@ -39,6 +39,7 @@ PARAMS, THREADS, OPTIM = "minigpt/nn/params.py", "minigpt/nn/threads.py", "minig
 BATCHES, TRAINER, CHECKPOINT = "minigpt/train/batches.py", "minigpt/train/trainer.py", "minigpt/train/checkpoint.py"
 SAMPLING, GENERATE, TEMPLATE = "minigpt/sample/sampling.py", "minigpt/sample/generate.py", "minigpt/text/template.py"
 KERNELS = "minigpt/nn/kernels"
+BLOCK = "test_kernels_block.py::test_the_same_as_layer_by_layer[learned-None-float64-1e-12]"
 
 MUTANTS = (
     # Operations
@@ -242,6 +243,10 @@ MUTANTS = (
            "ds[c] = p[c] * (ds[c] - delta", "ds[c] = p[c] * (ds[c] - 0 * delta", twin("attention-grouped")),
     Mutant("the kernel's key gradients are not emptied for the next head", f"{KERNELS}/attention.py", "dkey[:] = 0", "dkey[:0] = 0",
            twin("attention-grouped")),
+    Mutant("the block's kernel loses the gradient that comes along the residual path", f"{KERNELS}/block.py", "_add(dy, dx)", "pass", BLOCK),
+    Mutant("the block's kernel overwrites the weights' gradients", f"{KERNELS}/block.py", "_linear_backward(dy, x, weight, dx, dweight, dbias, 1)",
+           "_linear_backward(dy, x, weight, dx, dweight, dbias, 0)", BLOCK),
+    Mutant("the block's kernel puts kept positions at the beginning", f"{KERNELS}/block.py", "whole[kept] = dx", "whole[: len(kept)] = dx", BLOCK),
     Mutant("half of a product with itself is left out", f"{KERNELS}/matmul.py", "out[j, i] = out[i, j]", "out[j, i] = out[j, i]",
            "test_kernels.py::test_products_of_every_size[(61, 257, 65)-float32-1e-05]"),
     Mutant("an id that occurs twice keeps only its last gradient", f"{KERNELS}/embedding.py", "row[c] += drow[c]", "row[c] = drow[c]", twin("embedding-repeated_ids")),

@@ -93,8 +93,10 @@ def test_products_of_every_size(size, dtype, tolerance):
     close(out, bias)
     matmul.product_with_transposed(a, np.ascontiguousarray(b.T), out)
     close(out)
-    matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out)
+    matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out, 0)
     close(out)
+    matmul.product_of_transposed(np.ascontiguousarray(a.T), b, out, 1)
+    close(out, expected)
     square, other = np.full((M, M), np.nan, dtype), np.full((M, M), np.nan, dtype)
     matmul.product_with_itself(a, square)
     matmul.product_with_transposed(a, a, other)
@@ -112,7 +114,7 @@ def test_a_product_touches_nothing_beyond_its_edges(dtype):
     around = np.full((n + 8, n), 7.0, dtype)
     a = np.ones((n, n), dtype)
     for product in (lambda out: matmul.product(a, a, np.zeros((1, n), dtype), out), lambda out: matmul.product_with_transposed(a, a, out),
-                    lambda out: matmul.product_of_transposed(a, a, out)):
+                    lambda out: matmul.product_of_transposed(a, a, out, 0)):
         product(around[4 : n + 4])
         assert (around[:4] == 7).all() and (around[n + 4 :] == 7).all()
 
@@ -120,7 +122,9 @@ def test_a_product_touches_nothing_beyond_its_edges(dtype):
 def test_products_without_terms_are_zeros():
     """No position of a batch may count: then the gradient of a weight is a sum of nothing."""
     nothing, bias, out = np.zeros((0, 20), np.float32), np.full((1, 20), 2, np.float32), np.full((20, 20), 7, np.float32)
-    matmul.product_of_transposed(nothing, nothing, out)
+    matmul.product_of_transposed(nothing, nothing, out, 1)
+    assert (out == 7).all()
+    matmul.product_of_transposed(nothing, nothing, out, 0)
     assert (out == 0).all()
     matmul.product(nothing.T, nothing, bias, out)
     assert (out == 2).all()

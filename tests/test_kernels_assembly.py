@@ -28,7 +28,7 @@ PRODUCTS = [
     (tile_transposed, (f2, n, f2, f2, n, n, n, f2, n, n)),
     (matmul.product, (f2, f2, f2, f2)),
     (matmul.product_with_transposed, (f2, f2, f2)),
-    (matmul.product_of_transposed, (f2, f2, f2)),
+    (matmul.product_of_transposed, (f2, f2, f2, n)),
     (attention._products, (f3, f3, n, n, n, f2)),
     (attention._weighted_rows, (f2, f3, n, n, n, f2)),
     (attention._add_weighted, (f2, f3, n, n, n, n, f3)),

@@ -226,6 +226,7 @@ def test_few_rows_are_replayed_too_and_have_no_more_than_their_share(monkeypatch
 @pytest.mark.parametrize("count, shards", [(1, 2), (3, 3), (64, 4)])
 def test_a_large_model_takes_numpys_products_and_two_shards(count, shards, monkeypatch):
     monkeypatch.setattr(trainer, "cores", lambda: count)
+    monkeypatch.setattr(gpt, "processor", lambda: "Intel(R) Xeon(R) Processor")
     model = new_model(backend="fast")
     assert (model.matmul, trainer.default_shards(model)) == ("numba", shards)
     monkeypatch.setattr(gpt, "OWN_PRODUCTS", 0)
@@ -233,6 +234,8 @@ def test_a_large_model_takes_numpys_products_and_two_shards(count, shards, monke
     assert (model.matmul, trainer.default_shards(model)) == ("blas", shards)
     monkeypatch.setattr(gpt, "LARGE", 0)
     assert (model.matmul, trainer.default_shards(model)) == ("blas", 2)
+    monkeypatch.setattr(gpt, "processor", lambda: "AMD EPYC (family 26, model 2)")
+    assert new_model(backend="fast").matmul == "numba"
 
 
 def test_a_blas_that_cannot_be_told_leaves_one_worker(monkeypatch, capsys):

@@ -3,7 +3,7 @@
 # needs: lessons 05 and 07 (attention, the GPT and its operations); nothing about processors
 # builds: a ladder of matrix products, a roofline of your machine, an exponential made of six numbers, attention without its table, and the bill of a training step before and after
 # minutes: 90
-# files: nn.kernels nn.kernels.matmul nn.kernels.tile nn.kernels.primitives nn.kernels.shapes nn.kernels.denormals nn.kernels.exponential nn.kernels.cross_entropy nn.kernels.decode nn.threads jit
+# files: nn.kernels nn.kernels.matmul nn.kernels.tile nn.kernels.primitives nn.kernels.shapes nn.kernels.denormals nn.kernels.exponential nn.kernels.cross_entropy nn.kernels.block nn.kernels.decode nn.threads jit
 
 # %% [markdown]
 # ## 1. Three loops
@@ -589,6 +589,14 @@ for name, took in results.items():
 # On a quiet machine the last line comes near the number of cores. If it stays near 1, as it does when other programs hold the cores, then there was no second core to use.
 # Python threads can work at the same time here because kernels and BLAS let go of Python's lock while they compute (`nogil`).
 #
+# Between two kernels a thread needs that lock, for a few millionths of a second. If another thread holds it just then, the system puts the waiting one to sleep,
+# and waking up takes longer than a small kernel does. In a step of four layers with a kernel for every operation two threads fell asleep some thirty times, which we counted in `/proc/self/task`.
+# So GPT-2's block, with which most models here are trained, has only two kernels of its own each way, one before attention and one behind it:
+#
+# {{include minigpt.nn.kernels.block:_behind}}
+#
+# What it calls are the same functions as before, in the same order. The threads fell asleep some twenty times, and a step was one to four percent shorter, a small model's the most.
+#
 # ## 10. How the cost grows
 #
 # Lesson 07 counted the operations of a training step, for each token:
@@ -672,6 +680,7 @@ print("watched:", *spent)
 
 # %%
 from minigpt.config import TrainConfig
+from minigpt.nn.layers import BLOCK
 from minigpt.train import optim
 
 recipe = TrainConfig(optimizer="adamw")
@@ -689,6 +698,7 @@ print("a step: forward, loss, backward, AdamW")
 # %%
 def bill_of_a_step(backend, steps=12):
     model, spent = Transformer(GPTConfig(), backend=backend), {}  # our default size
+    model.block = BLOCK  # operation by operation, or there would be nothing to watch
     model.ops = SimpleNamespace(**{name: watched(name, function, spent)
                                    for name, function in vars(model.ops).items()})
     state, ids = optim.new_state(model.params), rng.integers(0, 2048, (1, 256))

@@ -76,7 +76,7 @@ def _rungs(M, K, N):
         "np.matmul, a @ b": lambda: np.matmul(a, b, out=out),
         "tiles in registers, a @ b.T": lambda: matmul.product_with_transposed(a, bt, out),
         "np.matmul, a @ b.T": lambda: np.matmul(a, bt.T, out=out),
-        "tiles in registers, a.T @ b": lambda: matmul.product_of_transposed(at, b, out),
+        "tiles in registers, a.T @ b": lambda: matmul.product_of_transposed(at, b, out, 0),
         "np.matmul, a.T @ b": lambda: np.matmul(at.T, b, out=out),
     }
 

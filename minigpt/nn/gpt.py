@@ -9,8 +9,9 @@ from minigpt.nn import layers
 from minigpt.nn.backend import get_ops
 from minigpt.nn.layers import NORMS, POSITIONS, Context
 from minigpt.nn.params import LARGE, Params, Spec
+from minigpt.nn.threads import processor
 
-OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a fiftieth on AMD's
+OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a twentieth on AMD's
 PATIENCE = 32  # tokens that one thread reads after two took half as long again
 
 
@@ -50,15 +51,16 @@ class Transformer:
 
     params and grads are named views into flat buffers. dtype "float32" to train, "float64" to check gradients.
     backend "numpy" (readable) | "fast" (Numba). matmul: the matrix products of "fast", "numba" (ours) | "blas" (NumPy's);
-    None: ours, but NumPy's from eight million parameters on (`bench --only products` measures both).
+    None: ours, but, except on AMD's processors, NumPy's from eight million parameters on (`bench --only products` measures both).
     """
 
     def __init__(self, config, seed=0, dtype="float32", backend="fast", matmul=None):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}; a model computes in float32 or float64")
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
-        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if self.params.flat.size > OWN_PRODUCTS else "numba")
-        self.ops = get_ops(backend, self.matmul)
+        theirs = self.params.flat.size > OWN_PRODUCTS and "AMD" not in processor()
+        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if theirs else "numba")
+        self.ops, self.block = get_ops(backend, self.matmul), _block_of(config, backend, self.matmul)
         self._grads = None
         self.tables = _position_tables(config, self.params.dtype)
 
@@ -122,7 +124,7 @@ class Transformer:
         x, dropped = ctx.ops.dropout_forward(x, self.config.dropout, rng)
         blocks = []
         for i in range(self.config.n_layer):
-            x, cache = layers.block_forward(self.params, f"h.{i}", x, ctx, kept if i == self.config.n_layer - 1 else None)
+            x, cache = self.block.forward(self.params, f"h.{i}", x, ctx, kept if i == self.config.n_layer - 1 else None)
             blocks.append(cache)
         x, norm = NORMS[self.config.norm].forward(self.params, "ln_f", x, ctx)
         return x, (ctx, embedded, dropped, blocks, norm)
@@ -133,7 +135,7 @@ class Transformer:
         ctx, embedded, dropped, blocks, norm = cache
         dx = NORMS[self.config.norm].backward(self.params, grads, "ln_f", dhidden, norm, ctx)
         for i in reversed(range(self.config.n_layer)):
-            dx = layers.block_backward(self.params, grads, f"h.{i}", dx, blocks[i], ctx)
+            dx = self.block.backward(self.params, grads, f"h.{i}", dx, blocks[i], ctx)
         dx = ctx.ops.dropout_backward(dx, dropped)
         self._embed_backward(dx, embedded, grads)
 
@@ -245,6 +247,16 @@ class Transformer:
         turned = (t.cos[positions], t.sin[positions]) if t.cos is not None else (None, None)  # (..., T, D/2)
         tables = SimpleNamespace(cos=turned[0], sin=turned[1], slopes=t.slopes)
         return Context(self.config, self.ops, positions, starts, rng, tables)
+
+
+def _block_of(config, backend, matmul):
+    """The functions of a block: the layers' own, or where there are kernels that do the same in fewer calls, these."""
+    if backend == "fast" and matmul == "numba":
+        from minigpt.nn.kernels import block  # imports Numba, as above
+
+        if block.knows(config):
+            return layers.BLOCK._replace(forward=block.block_forward, backward=block.block_backward)
+    return layers.BLOCK
 
 
 def _position_tables(config, dtype):

@@ -348,6 +348,9 @@ def block_backward(p, g, name, dy, cache, ctx):
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)
 
 
+BLOCK = Layer(block_spec, block_forward, block_backward)
+
+
 def block_step(p, name, x, keys, values, length, ctx):
     """block_forward for S new tokens with cached keys and values (see attention_step). x (B, S, C) -> y (B, S, C)"""
     norm, mlp = NORMS[ctx.config.norm], MLPS[ctx.config.mlp]

@@ -23,6 +23,7 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@functools.cache
 def processor():
     """The processor's name, as the system gives it.
 

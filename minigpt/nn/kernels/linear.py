@@ -24,7 +24,7 @@ def linear_backward(dy, cache):
     drows = _rows(dy, rows.dtype)  # (N, O)
     must_fit(drows.shape == (len(rows), weight.shape[1]), dy=dy, x=rows, weight=weight)
     dx, dweight, dbias = np.empty_like(rows), np.empty_like(weight), np.zeros(weight.shape[1], rows.dtype)
-    _linear_backward(drows, rows, weight, dx, dweight, dbias)
+    _linear_backward(drows, rows, weight, dx, dweight, dbias, 0)
     return dx.reshape(shape), dweight, dbias if has_bias else None
 
 
@@ -52,9 +52,9 @@ def _rows(x, dtype=None):
 
 
 @jit
-def _linear_backward(dy, x, weight, dx, dweight, dbias):
+def _linear_backward(dy, x, weight, dx, dweight, dbias, added):
     product_with_transposed(dy, weight, dx)
-    product_of_transposed(x, dy, dweight)
+    product_of_transposed(x, dy, dweight, added)
     for n in range(len(dy)):
         row = dy[n]
         for c in range(len(row)):
@@ -64,4 +64,4 @@ def _linear_backward(dy, x, weight, dx, dweight, dbias):
 @jit
 def _unembedding_backward(dlogits, x, weight, dx, dweight):
     product(dlogits, weight, np.zeros((1, weight.shape[1]), x.dtype), dx)
-    product_of_transposed(dlogits, x, dweight)
+    product_of_transposed(dlogits, x, dweight, 0)

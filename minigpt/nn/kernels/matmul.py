@@ -14,7 +14,7 @@ from minigpt.nn.kernels.primitives import SQUARE, copy_row, transpose_square
 from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
 DEPTH = 256  # terms of the sum done at once: a panel of DEPTH x COLUMNS numbers fits into the first-level cache
-SHALLOW, BLOCK = 64, 32  # the same for a transposed product, and how many tiles' columns of its left operand lie beside them
+SHALLOW, BLOCK = 128, 32  # the same for a transposed product, and how many tiles' columns of its left operand lie beside them
 GAP = 2  # unused rows between them: tiles that begin a power of two apart would share a few places of the first-level cache
 
 
@@ -103,14 +103,14 @@ def product_with_itself(a, out):
 
 
 @jit
-def product_of_transposed(a, b, out):
-    """out = a.T @ b. a (K, M), b (K, N), out (M, N)
+def product_of_transposed(a, b, out, added):
+    """out = a.T @ b, or with added = 1 out += a.T @ b. a (K, M), b (K, N), out (M, N)
 
     A tile needs ROWS neighbours of every row of a, so it would read from as many pages of memory as there are rows: blocks of a
     are copied, tile by tile, and used for all of b's columns.
     """
     M, N = a.shape[1], b.shape[1]
-    if len(b) == 0:
+    if len(b) == 0 and not added:
         out[:] = 0
     panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW + GAP, ROWS), a.dtype)
     square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
@@ -125,8 +125,8 @@ def product_of_transposed(a, b, out):
                     columns = block[(i - low) // ROWS, :depth]
                     if i + ROWS > M or j + COLUMNS > N:
                         tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, square, 0, 0)
-                        _store_edge(square, first, out, i, j)
-                    elif first == 0:
+                        _store_edge(square, first + added, out, i, j)
+                    elif first + added == 0:
                         tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, out, i, j)
                     else:
                         tile_transposed(columns, 0, panel[:depth], out, i, j, 1, out, i, j)
