@@ -21,19 +21,21 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, "no_cfun
 MONTH = 30 * 24 * 3600.0  # seconds
 
 
-def jit(function=None, parallel=False):
+def jit(function=None, parallel=False, in_order=False):
     """Compile `function` with Numba on its first call; a plain function when NUMBA_DISABLE_JIT=1.
 
     parallel: its prange loops use Numba's own threads. Training does not: its workers are Python threads.
+    in_order: sums and products as they are written. Otherwise a kernel with arithmetic of some length that is part of others may
+    have other last bits there, and whether the part or the whole is used depends on which of them came from the cache.
     """
     import numba  # 0.3 s, so not before the first kernel is wanted
 
     whole_vectors()
     if function is None:
-        return functools.partial(jit, parallel=parallel)
+        return functools.partial(jit, parallel=parallel, in_order=in_order)
     if parallel:
         numba.get_num_threads()  # starts them: Numba 0.60 forgets to when a kernel around this one comes from the cache, and crashes
-    options, folder = OPTIONS | {"parallel": parallel}, cache_folder()
+    options, folder = OPTIONS | {"parallel": parallel, "fastmath": {"contract"} if in_order else FASTMATH}, cache_folder()
     if folder is None or not os.path.exists(function.__code__.co_filename):  # typed at a prompt
         return numba.njit(**options)(function)
     users_folder, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)  # read while decorating, only then

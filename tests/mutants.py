@@ -246,6 +246,8 @@ MUTANTS = (
     Mutant("the block's kernel loses the gradient that comes along the residual path", f"{KERNELS}/block.py", "_add(dy, dx)", "pass", BLOCK),
     Mutant("the block's kernel overwrites the weights' gradients", f"{KERNELS}/block.py", "_linear_backward(dy, x, weight, dx, dweight, dbias, 1)",
            "_linear_backward(dy, x, weight, dx, dweight, dbias, 0)", BLOCK),
+    Mutant("GELU has other last bits as a part of another kernel", f"{KERNELS}/activations.py", "@jit(in_order=True)\ndef _gelu(", "@jit\ndef _gelu(",
+           "test_kernels_cache.py::test_kernels_give_the_same_bits_compiled_just_now_and_from_the_cache"),
     Mutant("the block's kernel puts kept positions at the beginning", f"{KERNELS}/block.py", "whole[kept] = dx", "whole[: len(kept)] = dx", BLOCK),
     Mutant("half of a product with itself is left out", f"{KERNELS}/matmul.py", "out[j, i] = out[i, j]", "out[j, i] = out[j, i]",
            "test_kernels.py::test_products_of_every_size[(61, 257, 65)-float32-1e-05]"),

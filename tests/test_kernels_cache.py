@@ -57,6 +57,27 @@ def test_without_a_place_for_the_cache_kernels_still_work(monkeypatch, tmp_path)
     assert jit(twice)(21) == 42
 
 
+GRADIENT = """
+import hashlib, numpy as np
+from minigpt.config import GPTConfig
+from minigpt.nn.gpt import Transformer
+model = Transformer(GPTConfig(vocab_size=64, block_size=64, n_layer=2, n_head=4, n_embd=64, position="rope"))
+model.params.flat[:] += np.random.default_rng(0).normal(0, 0.1, model.params.flat.size).astype(np.float32)
+hidden, cache = model.forward_hidden(np.arange(128).reshape(2, 64) % 64)
+model.backward_hidden(np.sin(np.arange(hidden.size, dtype=np.float32)).reshape(hidden.shape), cache)
+print(hashlib.sha256(hidden.tobytes() + model.grads.flat.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_kernels_give_the_same_bits_compiled_just_now_and_from_the_cache(tmp_path):
+    """What a kernel calls exists by itself and as a part of it; which of them runs depends on what was compiled in this process."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (subprocess.run([sys.executable, "-c", GRADIENT], cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+                     for _ in range(2))
+    assert first == second and len(first.split()) == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX permissions")
 def test_a_folder_that_others_can_write_is_not_trusted(monkeypatch, tmp_path):
     monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))

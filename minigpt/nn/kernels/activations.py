@@ -59,7 +59,7 @@ def swiglu_backward(dy, cache):
     return dgate, dup
 
 
-@jit
+@jit(in_order=True)
 def _gelu(x, y, slope):
     one, twice, cube = x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(GELU_CUBE)
     for i in range(len(x)):
