@@ -153,7 +153,7 @@ MUTANTS = (
            "mask += [0] + [learned] * len(content) + [0]", "test_template.py::test_render"),
 
     # Training
-    Mutant("answers send their gradient to the first positions", LAYERS, "whole.reshape(-1, shape[-1])[kept] = dx",
+    Mutant("answers send their gradient to the first positions", OPS, "whole.reshape(-1, shape[-1])[kept] = dx",
            "whole.reshape(-1, shape[-1])[: len(kept)] = dx",
            "test_gpt.py::test_positions_that_count_are_computed_as_among_all[layernorm-gelu-learned-numpy]"),
     Mutant("gradients of the last step stay in the buffer", TRAINER, "buffers[i].flat[:] = 0.0", "buffers[i].flat[:0] = 0.0",
@@ -248,7 +248,8 @@ MUTANTS = (
            "_linear_backward(dy, x, weight, dx, dweight, dbias, 0)", BLOCK),
     Mutant("GELU has other last bits as a part of another kernel", f"{KERNELS}/activations.py", "@jit(in_order=True)\ndef _gelu(", "@jit\ndef _gelu(",
            "test_kernels_cache.py::test_kernels_give_the_same_bits_compiled_just_now_and_from_the_cache"),
-    Mutant("the block's kernel puts kept positions at the beginning", f"{KERNELS}/block.py", "whole[kept] = dx", "whole[: len(kept)] = dx", BLOCK),
+    Mutant("the block's kernel leaves attention's gradient where the kept positions are", f"{KERNELS}/block.py",
+           "spread(dout, kept, rows.shape)", "spread(dout, np.arange(len(kept)), rows.shape)", BLOCK),
     Mutant("half of a product with itself is left out", f"{KERNELS}/matmul.py", "out[j, i] = out[i, j]", "out[j, i] = out[j, i]",
            "test_kernels.py::test_products_of_every_size[(61, 257, 65)-float32-1e-05]"),
     Mutant("an id that occurs twice keeps only its last gradient", f"{KERNELS}/embedding.py", "row[c] += drow[c]", "row[c] = drow[c]", twin("embedding-repeated_ids")),

@@ -96,11 +96,12 @@ def test_gradients_are_added_and_go_where_they_are_told(backend):
     dlogits = np.random.default_rng(0).standard_normal(logits.shape)
     model.backward(dlogits, cache)
     once, buffer = model.grads.copy(), model.params.zeros()
+    rounding = 1e-12 if backend == "fast" else 0.0  # the block's kernels add term by term to what is there
     model.backward(dlogits, cache)
-    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12, atol=rounding)
     model.backward(dlogits, cache, buffer)
     np.testing.assert_array_equal(buffer.flat, once.flat)
-    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(model.grads.flat, 2 * once.flat, rtol=1e-12, atol=rounding)
 
 
 @every_backend

@@ -9,9 +9,13 @@ from minigpt.nn import layers
 from minigpt.nn.gradcheck import TOLERANCE, check_model, perturb
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.kernels import block
-from tests.test_gpt import starts_of, text
 
 GPT2 = GPTConfig(vocab_size=11, block_size=40, n_layer=2, n_head=4, n_embd=40)
+PACKED = np.array([[0] * 17 + [17] * 20, [0] * 37, [0, 1] + [2] * 35])  # starts of rows of two, one and three documents
+
+
+def text(*shape):
+    return np.random.default_rng(7).integers(0, GPT2.vocab_size, shape)
 
 
 def both(config, dtype, ids, starts=None, kept=None):
@@ -36,7 +40,7 @@ def both(config, dtype, ids, starts=None, kept=None):
 @pytest.mark.parametrize("position, n_kv_head", [("learned", None), ("rope", 2), ("alibi", 1)])
 def test_the_same_as_layer_by_layer(position, n_kv_head, dtype, tolerance):
     config = dataclasses.replace(GPT2, position=position, n_kv_head=n_kv_head)
-    for starts in (None, starts_of((17, 20), (37,), (1, 1, 35))):
+    for starts in (None, PACKED):
         for kept in (None, np.array([0, 5, 36, 37, 110]), np.zeros(0, np.int64)):
             for actual, expected in zip(*both(config, dtype, text(3, 37), starts, kept)):
                 np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1.0, np.abs(expected).max(initial=0.0)))

@@ -12,6 +12,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
+from minigpt.nn.ops import spread
 from minigpt.nn.params import Spec
 
 
@@ -302,13 +303,6 @@ def attention_step(p, name, x, keys, values, length, ctx):
 
 
 # The block
-
-
-def spread(dx, kept, shape):
-    """The gradient of taking the flat positions kept (n,) out of an array of this shape: dx (n, C) -> (B, T, C), 0 elsewhere"""
-    whole = np.zeros(shape, dx.dtype)
-    whole.reshape(-1, shape[-1])[kept] = dx
-    return whole
 
 
 def block_spec(name, config):

@@ -2,7 +2,7 @@
 
 A step reads each weight once and multiplies once with it, so memory decides and calls cost: 40 us of Python around
 10 us of arithmetic per layer. Here everything between the token and the logits is one kernel (0.8 M parameters: 207 ->
-49 us), and of a large model two threads read half the weights each. The only kernel without a twin in ops.py: tests
+49 us), and of a large model two threads read half the weights each. Like the block's kernels it has no twin in ops.py: tests
 compare it with the layers' own step.
 """
 import contextlib
