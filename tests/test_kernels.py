@@ -22,7 +22,8 @@ OTHER_PROCESSORS = {
     "intel-avx512": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": AVX512 + ",-prefer-256-bit"},
     "sse2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
 }
-PRIMES = [(1, 1, 1), (2, 3, 31), (7, 13, 37), (8, 256, 32), (61, 257, 65), (67, 521, 97), (9, 600, 1), (263, 67, 33)]  # M, K, N
+PRIMES = [(1, 1, 1), (2, 3, 31), (7, 13, 37), (8, 256, 32), (61, 257, 65), (67, 521, 97), (9, 600, 1), (263, 67, 33),
+          (523, 263, 301)]  # M, K, N; the last has several blocks of rows and more panels than lie beside each other
 
 
 @jit

@@ -24,8 +24,8 @@ n = int64
 
 # kernels that are made of tiles, and the types of their arguments
 PRODUCTS = [
-    (tile, (f2, n, f2, f2, n, n, n, f2, n, n)),
-    (tile_transposed, (f2, n, f2, f2, n, n, n, f2, n, n)),
+    (tile, (f2, n, n, f2, n, n, f2, n, n, n, f2, n, n)),
+    (tile_transposed, (f2, n, n, f2, n, n, f2, n, n, n, f2, n, n)),
     (matmul.product, (f2, f2, f2, f2)),
     (matmul.product_with_transposed, (f2, f2, f2)),
     (matmul.product_of_transposed, (f2, f2, f2, n)),

@@ -9,6 +9,7 @@ from minigpt.config import GPTConfig
 from minigpt.nn import gpt
 from minigpt.nn.gpt import Transformer
 from minigpt.nn.kernels import decode
+from minigpt.nn.kernels.primitives import converts_halves
 
 V, LENGTH = 37, 12
 OPTIONS = list(itertools.product(("layernorm", "rmsnorm"), ("gelu", "gelu_erf", "swiglu"), ("learned", "sinusoidal", "rope", "alibi"),
@@ -53,13 +54,51 @@ def test_whole_vectors_of_keys_and_float32(position):
     agree(*pair("float64", position=position, n_embd=128, block_size=70), 1e-12, pad=1, prompt=2)
 
 
+@pytest.mark.skipif(not converts_halves(), reason="this processor does not convert float16 by vectors")
+@pytest.mark.parametrize("options", OPTIONS[::31], ids=str)
+def test_weights_that_float16_holds_are_read_as_float16(options):
+    fast, slow = pair("float32", *options, n_embd=64)
+
+    def reads_halves(change):
+        slow.params.flat[:] = change(slow.params.flat)
+        fast.params.flat[:] = slow.params.flat
+        agree(fast, slow, 2e-5)
+        return decode.decode_plan(fast.config, fast.params, fast.tables, fast._half).flat.dtype == np.uint16
+
+    assert not reads_halves(lambda flat: flat)
+    assert reads_halves(lambda flat: flat.astype(np.float16))
+    assert reads_halves(lambda flat: 2 * flat)  # not by the copy that was made before
+    slow.params.flat[-1] = 0.1
+    assert not reads_halves(lambda flat: flat)
+
+
+@pytest.mark.skipif(not converts_halves(), reason="this processor does not convert float16 by vectors")
+def test_a_copy_in_float16_is_exact_or_none(monkeypatch):
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    numbers = every[np.isfinite(every)].astype(np.float32)  # the smallest, which have lost their leading one, too
+    params = SimpleNamespace(flat=numbers)
+    half = decode.half_copy(params)
+    np.testing.assert_array_equal(half.view(np.float16), numbers)
+    assert decode.half_copy(params, half) is half
+    for place, value in ((0, np.nan), (40000, 1e-8), (len(numbers) - 1, 65520.0), (7, 1.0001)):
+        other = numbers.copy()
+        other[place] = value
+        assert decode.half_copy(SimpleNamespace(flat=other), half) is None
+    assert decode.half_copy(SimpleNamespace(flat=numbers.astype(np.float64))) is None
+    monkeypatch.setattr(decode, "converts_halves", lambda: False)
+    assert decode.half_copy(params) is None
+
+
 @pytest.mark.slow
 def test_two_threads_share_a_large_model_to_the_last_bit(monkeypatch):
     monkeypatch.setattr(decode, "LARGE", 0)
-    for mlp in ("gelu", "swiglu"):
-        fast, slow = pair("float64", mlp=mlp, n_embd=40)
-        agree(fast, slow, 1e-12)  # by one thread
-        plan = decode.decode_plan(fast.config, fast.params, fast.tables)
+    for mlp, dtype, tolerance in (("gelu", "float64", 1e-12), ("swiglu", "float64", 1e-12), ("gelu", "float32", 2e-5)):
+        fast, slow = pair(dtype, mlp=mlp, n_embd=40)
+        if dtype == "float32":
+            for model in (fast, slow):
+                model.params.flat[:] = model.params.flat.astype(np.float16)
+        agree(fast, slow, tolerance)  # by one thread
+        plan = decode.decode_plan(fast.config, fast.params, fast.tables, decode.half_copy(fast.params))
         assert plan.sizes[-1] == 1
         caches = [fast.new_cache(1) for _ in range(2)]
         for t in range(4):

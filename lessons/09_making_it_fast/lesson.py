@@ -220,9 +220,10 @@ peak = max(ceiling.values())
 #
 # For 8 rows of 32 columns that is 256 multiply-adds for 40 numbers read. In `reordered` it was one multiply-add for two numbers read and one written.
 #
-# The rest is book-keeping. `product` copies 256 rows and `COLUMNS` columns of `b` into a *panel*, whose rows lie side by side in memory, and lets tiles run over it:
+# The rest is book-keeping. `product` copies 256 rows and `COLUMNS` columns of `b` into a *panel*, whose rows lie side by side in memory, and lets tiles run over it.
+# A block of rows of `a` that fits into the second-level cache meets eight panels before the next block is read:
 #
-# {{include minigpt.nn.kernels.matmul:product}}
+# {{include minigpt.nn.kernels.matmul:_by_panels}}
 
 # %%
 a, b = rng.random((70, 300), np.float32), rng.random((300, 45), np.float32)  # no round sizes
@@ -283,7 +284,7 @@ from minigpt.nn.kernels.tile import tile
 
 matrix, n = numba.float32[:, ::1], numba.int64
 for function, kinds in ((matmul.reordered, (matrix,) * 3),
-                        (tile, (matrix, n, matrix, matrix, n, n, n, matrix, n, n))):
+                        (tile, (matrix, n, n, matrix, n, n, matrix, n, n, n, matrix, n, n))):
     fresh = compiled_now(function.py_func)
     fresh.compile(kinds)
     lines = fresh.inspect_asm(fresh.signatures[0]).split("\n")
@@ -811,6 +812,33 @@ for size in shapes:
 # For the large model the kernel takes about as long as reading the weights. (It may even need less: our bandwidth was measured with writing in it, and here there is only reading.)
 # The arithmetic would take a small fraction of that. For the small model the weights come out of a cache, and what NumPy's version loses are the calls.
 #
+# If the bytes of the weights are the bill, shorter weights make a smaller one. A float16 has two bytes instead of four.
+# Rounding would change what a model says. But a model from a float16 file, such as the shipped ones, has no number that float16 could not hold.
+# The kernel notices that, reads a copy in float16, and makes each number a float32 again on its way into a register:
+#
+# {{include minigpt.nn.kernels.decode:half_copy}}
+
+# %%
+rounded = {size: models[size, "fast"].copy() for size in shapes}
+for model in rounded.values():
+    model.params.flat[:] = model.params.flat.astype(np.float16)
+reader = models["small", "numpy"].copy()
+reader.params.flat[:] = rounded["small"].params.flat
+scores = []
+for model in (reader, rounded["small"]):
+    kv = model.new_cache(1, 64)
+    model.step(np.arange(32)[None], kv)
+    scores.append(model.step(np.array([[32]]), kv))
+assert np.allclose(*scores, atol=1e-5)
+print("33rd token of rounded weights: both backends give the same", scores[0].size, "scores")
+
+# %% volatile
+with blas_threads(1):
+    for size, model in rounded.items():
+        before, after = token_times[size, "fast"], time_of_a_token(model)
+        print(f"{size}: {1000 * before:6.3f} ms from float32, {1000 * after:6.3f} ms from float16")
+
+# %% [markdown]
 # There is a way to use the idle arithmetic: write several texts at once. All of them share each weight that was fetched.
 
 # %% volatile
@@ -868,7 +896,7 @@ from minigpt.nn.kernels.tile import COLUMNS, ROWS
 @compiled_now
 def many_tiles(times, a, panel, bias, out):
     for _ in range(times):
-        tile(a, 0, panel, bias, 0, 0, 0, out, 0, 0)
+        tile(a, 0, 0, panel, 0, len(panel), bias, 0, 0, 0, out, 0, 0)
 
 a, bias = rng.random((ROWS, 256), np.float32), np.zeros((1, COLUMNS), np.float32)
 wide, out = rng.random((256, 2 * COLUMNS), np.float32), np.zeros((ROWS, COLUMNS), np.float32)

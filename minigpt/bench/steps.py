@@ -75,10 +75,15 @@ def matmul_floor(shape, samples=5):
     return found[1:]
 
 
-def decoding(kind, samples=5, backend="fast"):
-    """Tokens per second of greedy decoding of one sequence with a cache, the prompt's reading included -> list of samples."""
+def decoding(kind, samples=5, backend="fast", half=False):
+    """Tokens per second of greedy decoding of one sequence with a cache, the prompt's reading included -> list of samples.
+
+    half: the weights are rounded to float16, as those of a model from a float16 file are.
+    """
     shape, prompt, new = DECODE[kind]
     model = GPT(config_of(shape, 1024 if kind == "gpt2" else 512), backend=backend)
+    if half:
+        model.params.flat[:] = model.params.flat.astype(np.float16)
     ids = [np.arange(1, prompt + 1) % model.config.vocab_size]
     found = []
     for _ in range(samples + 1):

@@ -61,7 +61,7 @@ class Transformer:
         theirs = self.params.flat.size > OWN_PRODUCTS and "AMD" not in processor()
         self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if theirs else "numba")
         self.ops, self.block = get_ops(backend, self.matmul), _block_of(config, backend, self.matmul)
-        self._grads = None
+        self._grads = self._half = None
         self.tables = _position_tables(config, self.params.dtype)
 
     @property
@@ -210,7 +210,9 @@ class Transformer:
         Two threads read a large model twice as fast, or thirty times as slowly if another program is busy: dozens of times they wait
         for each other, and one of them for its next slice of time.
         """
-        kv.plan = kv.plan or decode.decode_plan(self.config, self.params, self.tables)
+        if kv.plan is None:
+            self._half = decode.half_copy(self.params, self._half)
+            kv.plan = decode.decode_plan(self.config, self.params, self.tables, self._half)
         together, start = self.large and not kv.alone, time.perf_counter()
         logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0], together)
         took = time.perf_counter() - start

@@ -12,7 +12,7 @@ from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import LOG2_E, exp2
 from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
 from minigpt.nn.kernels.shapes import must_fit
-from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
+from minigpt.nn.kernels.tile import COLUMNS, ROWS, aligned, tile, tile_transposed
 
 WIDTH = math.ceil(COLUMNS / ROWS) * ROWS  # of a block of queries: whole tiles
 
@@ -55,18 +55,18 @@ def _forward(q, k, v, starts, slopes, out, sums):
     group = H // k.shape[1]
     scale = q.dtype.type(1 / math.sqrt(D))
     key, value, query, turned = _panels(T, q), _panels(T, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
-    scores = np.zeros((key.shape[1], WIDTH), q.dtype)  # keys by queries
+    scores = aligned(1, key.shape[1], WIDTH, q)[0]  # keys by queries
     rows = np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)  # of the output
     sight, block = np.empty((2, COLUMNS), q.dtype), np.empty((2, COLUMNS), q.dtype)
     for b in range(B):
         for h in range(H):
             if h % group == 0:
-                _load(k[b, h // group], 0, key)
-                _load(v[b, h // group], 0, value)
+                _load(k, b, h // group, 0, key)
+                _load(v, b, h // group, 0, value)
             slope = slopes[h] / scale if len(slopes) else q.dtype.type(0)
             for t in range(0, T, COLUMNS):
                 low, high = _visible(starts, b, t, T, sight)
-                _load(q[b, h], t, query)
+                _load(q, b, h, t, query)
                 _turn(query, turned)
                 _products(key, turned, D, low, high, scores)
                 _mask(scores, low, high, t, sight, slope)
@@ -76,7 +76,7 @@ def _forward(q, k, v, starts, slopes, out, sums):
                     block[1, i] = 1 / block[1, i]
                     sums[0, b, h, t + i], sums[1, b, h, t + i] = block[0, i], block[1, i]
                 _scale(rows, block[1])
-                _store(rows, out[b, h], t)
+                _store(rows, out, b, h, t)
 
 
 @jit
@@ -87,14 +87,14 @@ def _backward(dout, q, k, v, starts, slopes, out, sums, dq, dk, dv):
     key, value, dkey, dvalue = _panels(T, q), _panels(T, q), _panels(T, q), _panels(T, q)
     query, drows, rows = _panels(COLUMNS, q), _panels(COLUMNS, q), np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)
     query_turned, drows_turned, out_turned = _panels(COLUMNS, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
-    probs, dscores = np.zeros((key.shape[1], WIDTH), q.dtype), np.zeros((key.shape[1], WIDTH), q.dtype)
+    probs, dscores = aligned(1, key.shape[1], WIDTH, q)[0], aligned(1, key.shape[1], WIDTH, q)[0]
     sight, block = np.empty((2, COLUMNS), q.dtype), np.zeros((2, COLUMNS), q.dtype)
     scales = np.full(max(T, WIDTH), scale, q.dtype)
     for b in range(B):
         for h in range(H):
             if h % group == 0:
-                _load(k[b, h // group], 0, key)
-                _load(v[b, h // group], 0, value)
+                _load(k, b, h // group, 0, key)
+                _load(v, b, h // group, 0, value)
                 dkey[:] = 0
                 dvalue[:] = 0
             slope = slopes[h] / scale if len(slopes) else q.dtype.type(0)
@@ -102,11 +102,11 @@ def _backward(dout, q, k, v, starts, slopes, out, sums, dq, dk, dv):
                 low, high = _visible(starts, b, t, T, sight)
                 for i in range(min(COLUMNS, T - t)):
                     block[0, i], block[1, i] = sums[0, b, h, t + i], sums[1, b, h, t + i]
-                _load(out[b, h], t, query)
+                _load(out, b, h, t, query)
                 _turn(query, out_turned)
-                _load(q[b, h], t, query)
+                _load(q, b, h, t, query)
                 _turn(query, query_turned)
-                _load(dout[b, h], t, drows)
+                _load(dout, b, h, t, drows)
                 _scale(drows, block[1])  # probs are e^(score - largest), not yet divided by their sum
                 _turn(drows, drows_turned)
                 _dots(drows_turned, out_turned, block)
@@ -118,17 +118,17 @@ def _backward(dout, q, k, v, starts, slopes, out, sums, dq, dk, dv):
                 _add_weighted(dscores, query, low, high, t, T, dkey)
                 _weighted_rows(dscores, key, low, t, T, rows[0])
                 _scale(rows, scales)
-                _store(rows, dq[b, h], t)
+                _store(rows, dq, b, h, t)
             if h % group == group - 1:
                 _scale(dkey, scales)
-                _store(dkey, dk[b, h // group], 0)
-                _store(dvalue, dv[b, h // group], 0)
+                _store(dkey, dk, b, h // group, 0)
+                _store(dvalue, dv, b, h // group, 0)
 
 
 @jit
 def _panels(T, like):
-    """Zeroed panels (P, T, COLUMNS) for T rows (rounded up to whole tiles) of like's last axis."""
-    return np.zeros(((like.shape[-1] + COLUMNS - 1) // COLUMNS, (T + ROWS - 1) // ROWS * ROWS, COLUMNS), like.dtype)
+    """Panels (P, T, COLUMNS) for T rows (rounded up to whole tiles) of like's last axis."""
+    return aligned((like.shape[-1] + COLUMNS - 1) // COLUMNS, (T + ROWS - 1) // ROWS * ROWS, COLUMNS, like)
 
 
 @jit
@@ -144,8 +144,9 @@ def _visible(starts, b, t, T, sight):
 
 
 @jit
-def _load(x, t, panels):
-    """panels[p, i, c] = x[t+i, p*COLUMNS+c], zeros below x's last row and after its last channel; x (T, D)"""
+def _load(heads, b, h, t, panels):
+    """panels[p, i, c] = x[t+i, p*COLUMNS+c], zeros below x's last row and after its last channel; x = heads[b, h] (T, D)"""
+    x = heads[b, h]
     T, D = x.shape
     count = min(panels.shape[1], T - t)
     for p in range(len(panels)):
@@ -160,8 +161,9 @@ def _load(x, t, panels):
 
 
 @jit
-def _store(panels, x, t):
-    """x[t+i, p*W+c] = panels[p, i, c] for panels of width W; x (T, D)"""
+def _store(panels, heads, b, h, t):
+    """x[t+i, p*W+c] = panels[p, i, c] for panels of width W; x = heads[b, h] (T, D)"""
+    x = heads[b, h]
     T, D = x.shape
     width = panels.shape[2]
     for p in range(len(panels)):
@@ -198,30 +200,34 @@ def _scale(panels, factors):
 def _products(a, b, D, low, high, out):
     """out[i, c] = sum_d a[i, d] b[d, c] for keys low <= i < high: scores, or gradients of probabilities"""
     zero = np.zeros((1, COLUMNS), a.dtype)
-    for i in range(low, high, ROWS):
-        tile(a[0, i : i + ROWS], 0, b[0, : min(D, COLUMNS)], zero, 0, 0, 0, out, i, 0)
-        for p in range(1, len(a)):
-            tile(a[p, i : i + ROWS], 0, b[p, : min(D - p * COLUMNS, COLUMNS)], out, i, 0, 1, out, i, 0)
+    for p in range(len(a)):
+        left, right, depth = a[p], b[p], min(D - p * COLUMNS, COLUMNS)
+        for i in range(low, high, ROWS):
+            if p == 0:
+                tile(left, i, 0, right, 0, depth, zero, 0, 0, 0, out, i, 0)
+            else:
+                tile(left, i, 0, right, 0, depth, out, i, 0, 1, out, i, 0)
 
 
 @jit
 def _weighted_rows(weights, values, low, t, T, rows):
     """rows[c, d] = sum_k weights[k, c] values[k, d]: the output of query t + c, which sees keys low .. t+c only"""
     zero = np.zeros((1, COLUMNS), rows.dtype)
-    for c in range(0, min(COLUMNS, T - t), ROWS):
-        high = min(t + min(c + ROWS, COLUMNS), T)
-        for p in range(len(values)):
-            tile_transposed(weights[low:high], c, values[p, low:high], zero, 0, 0, 0, rows, c, p * COLUMNS)
+    for p in range(len(values)):
+        value = values[p]
+        for c in range(0, min(COLUMNS, T - t), ROWS):
+            count = min(t + min(c + ROWS, COLUMNS), T) - low
+            tile_transposed(weights, low, c, value, low, count, zero, 0, 0, 0, rows, c, p * COLUMNS)
 
 
 @jit
 def _add_weighted(weights, queries, low, high, t, T, out):
     """out[k, d] += sum_c weights[k, c] queries[c, d] over the queries t + c that see key k"""
-    count = min(COLUMNS, T - t)
-    for k in range(low, high, ROWS):
-        first = max(0, k - t)
-        for p in range(len(out)):
-            tile(weights[k : k + ROWS], first, queries[p, first:count], out[p], k, 0, 1, out[p], k, 0)
+    for p in range(len(out)):
+        query, to = queries[p], out[p]
+        for k in range(low, high, ROWS):
+            first = max(0, k - t)
+            tile(weights, k, first, query, first, min(COLUMNS, T - t) - first, to, k, 0, 1, to, k, 0)
 
 
 @jit

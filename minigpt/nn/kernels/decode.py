@@ -2,7 +2,7 @@
 
 A step reads each weight once and multiplies once with it, so memory decides and calls cost: 40 us of Python around
 10 us of arithmetic per layer. Here everything between the token and the logits is one kernel (0.8 M parameters: 207 ->
-49 us), and of a large model two threads read half the weights each. Like the block's kernels it has no twin in ops.py: tests
+49 us), weights that float16 holds exactly are read as such, and of a large model two threads read half the weights each. Like the block's kernels it has no twin in ops.py: tests
 compare it with the layers' own step.
 """
 import contextlib
@@ -15,7 +15,7 @@ from numba import prange
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import LOG2_E, erf, exp2, sigmoid
-from minigpt.nn.kernels.primitives import SQUARE, copy_row, maximum, stack_array, transpose_square
+from minigpt.nn.kernels.primitives import SQUARE, converts_halves, copy_row, maximum, number, stack_array, transpose_square
 from minigpt.nn.ops import GELU_CUBE, GELU_SCALE
 from minigpt.nn.params import LARGE
 
@@ -33,7 +33,7 @@ def knows(config):
 class Plan(NamedTuple):
     """Where everything lies: what does not change from token to token.
 
-    flat: all parameters. offsets (L + 1, 14): of each layer's TENSORS in flat, -1 where there is none; the last row holds
+    flat: all parameters, or the bits of float16 numbers that equal them (uint16). offsets (L + 1, 14): of each layer's TENSORS in flat, -1 where there is none; the last row holds
     ln_f. sizes: H, K, D, F, the indices of norm and mlp, 1 if large. added: rows to add per position, or (0, 1).
     """
 
@@ -49,8 +49,38 @@ class Plan(NamedTuple):
     slopes: np.ndarray
 
 
-def decode_plan(config, params, tables):
-    """-> Plan. tables: as made by nn/gpt.py: added, cos, sin, slopes, each None where not used."""
+def half_copy(params, before=None):
+    """-> the bits (uint16) of float16 numbers equal to all parameters; None if some are not, or the processor is slow at these.
+
+    Memory decides, and such a copy is half as long: a model from a float16 file, as the shipped ones are, needs no more. before:
+    an earlier copy, which is returned if it still holds.
+    """
+    flat = params.flat
+    if flat.dtype != np.float32 or not converts_halves():
+        return None
+    if before is not None and _equal(before, flat):
+        return before
+    with np.errstate(over="ignore"):
+        for some in (flat[:1000], flat):  # of a model that was trained in float32, the first ones show it
+            half = some.astype(np.float16).view(np.uint16)
+            if not _equal(half, some):
+                return None
+    return half
+
+
+@jit
+def _equal(half, flat):
+    for first in range(0, len(flat), 4096):
+        some, others, different = half[first : first + 4096], flat[first : first + 4096], 0
+        for i in range(len(some)):
+            different += number(some[i]) != others[i]
+        if different:
+            return False
+    return True
+
+
+def decode_plan(config, params, tables, half=None):
+    """-> Plan. tables: as made by nn/gpt.py: added, cos, sin, slopes, each None where not used. half: see half_copy."""
     def offsets(names):
         return [params.offsets.get(name, -1) for name in names]
 
@@ -61,8 +91,9 @@ def decode_plan(config, params, tables):
     added = params["wpe.weight"] if "wpe.weight" in params else none if tables.added is None else tables.added
     cos, sin = (none, none) if tables.cos is None else (tables.cos, tables.sin)
     slopes = np.zeros(config.n_head, params.dtype) if tables.slopes is None else tables.slopes
-    head = params["wte.weight"] if config.tie else params["lm_head.weight"]
-    return Plan(params.flat, np.array(rows), np.array(sizes, np.int64), params.dtype.type(config.norm_eps), params["wte.weight"], head,
+    flat, name = params.flat if half is None else half, "wte.weight" if config.tie else "lm_head.weight"
+    head = flat[params.offsets[name] :][: params[name].size].reshape(params[name].shape)
+    return Plan(flat, np.array(rows), np.array(sizes, np.int64), params.dtype.type(config.norm_eps), params["wte.weight"], head,
                 added, cos, sin, slopes)
 
 
@@ -75,7 +106,7 @@ def decode_step(plan, token, keys, values, length, pad, together=False):
     They grow by one row. pad: the first `pad` rows are padding, which is not seen and not counted as positions. together: two
     threads read a large model's weights, with the same result.
     """
-    logits = np.empty(len(plan.head), plan.flat.dtype)
+    logits = np.empty(len(plan.head), plan.wte.dtype)
     with _turns if together else contextlib.nullcontext():
         _step(*plan, int(token), keys, values, length, int(pad), together, logits)
     return logits
@@ -85,9 +116,9 @@ def decode_step(plan, token, keys, values, length, pad, together=False):
 def _step(flat, offsets, sizes, eps, wte, head, added, cos, sin, slopes, token, keys, values, length, pad, together, logits):
     H, K, D, F, norm, mlp, large = sizes
     C, layers, position = wte.shape[1], len(offsets) - 1, length - pad
-    x, h, y = np.empty(C, flat.dtype), np.empty(C, flat.dtype), np.empty(max(F, (H + 2 * K) * D), flat.dtype)
-    gate, scores = np.empty(F, flat.dtype), np.empty((H, length + 1), flat.dtype)
-    halves = np.empty((2, len(y)), flat.dtype) if large else np.empty((0, 0), flat.dtype)
+    x, h, y = np.empty(C, wte.dtype), np.empty(C, wte.dtype), np.empty(max(F, (H + 2 * K) * D), wte.dtype)
+    gate, scores = np.empty(F, wte.dtype), np.empty((H, length + 1), wte.dtype)
+    halves = np.empty((2, len(y)), wte.dtype) if large else np.empty((0, 0), wte.dtype)
     for c in range(C):
         x[c] = wte[token, c] + (added[position, c] if len(added) else 0)
     for layer in range(layers):
@@ -129,7 +160,7 @@ def _norm(x, flat, gain, bias, norm, eps, y):
     rstd = x.dtype.type(1 / np.sqrt(np.float64(square * share + eps)))
     g = flat[gain : gain + len(x)]
     for c in range(len(x)):
-        y[c] = (x[c] - mean) * rstd * g[c]
+        y[c] = (x[c] - mean) * rstd * number(g[c])
     _add_bias(flat, bias, y)
 
 
@@ -138,7 +169,7 @@ def _add_bias(flat, bias, y):
     if bias >= 0:
         b = flat[bias : bias + len(y)]
         for j in range(len(y)):
-            y[j] += b[j]
+            y[j] += number(b[j])
 
 
 @jit
@@ -177,11 +208,11 @@ def _add_rows(x, flat, at, stride, low, high, y):
         rows = flat[at + c * stride : at + (c + 3) * stride + O]
         w0, w1, w2, w3 = rows[:O], rows[stride : stride + O], rows[2 * stride : 2 * stride + O], rows[3 * stride :]
         for j in range(O):
-            y[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+            y[j] += x0 * number(w0[j]) + x1 * number(w1[j]) + x2 * number(w2[j]) + x3 * number(w3[j])
     for c in range(high - (high - low) % 4, high):
         row = flat[at + c * stride : at + c * stride + O]
         for j in range(O):
-            y[j] += x[c] * row[j]
+            y[j] += x[c] * number(row[j])
 
 
 @jit
@@ -289,5 +320,5 @@ def _activate(y, gate, mlp):
 def _dot(a, b):
     total = a.dtype.type(0)
     for i in range(len(a)):
-        total += a[i] * b[i]
+        total += a[i] * number(b[i])
     return total

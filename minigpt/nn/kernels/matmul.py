@@ -11,9 +11,10 @@ import numpy as np
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.primitives import SQUARE, copy_row, transpose_square
-from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
+from minigpt.nn.kernels.tile import COLUMNS, ROWS, aligned, tile, tile_transposed
 
 DEPTH = 256  # terms of the sum done at once: a panel of DEPTH x COLUMNS numbers fits into the first-level cache
+SLAB, TOGETHER = 65536, 8  # numbers of the left operand that stay in the second-level cache for that many panels
 SHALLOW, BLOCK = 128, 32  # the same for a transposed product, and how many tiles' columns of its left operand lie beside them
 GAP = 2  # unused rows between them: tiles that begin a power of two apart would share a few places of the first-level cache
 
@@ -57,35 +58,41 @@ def blocked(a, b, out):
 @jit
 def product(a, b, bias, out):
     """out = a @ b + bias. a (M, K), b (K, N), bias (1, N), out (M, N)"""
-    panel, edge = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a)
-    if len(b) == 0:  # a sum without terms; `out[:] = bias` would compile the message of an error for three seconds
-        for i in range(len(out)):
-            for j in range(out.shape[1]):
-                out[i, j] = bias[0, j]
-    for first in range(0, len(b), DEPTH):
-        depth = min(DEPTH, len(b) - first)
-        for j in range(0, b.shape[1], COLUMNS):
-            _pack(b, first, depth, j, panel)
-            _rows(a, edge, first, panel[:depth], bias, out, j)
+    _by_panels(a, b, bias, out, 0)
 
 
 @jit
 def product_with_transposed(a, b, out):
     """out = a @ b.T. a (M, K), b (N, K), out (M, N)"""
-    panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a), np.zeros((1, len(b)), a.dtype)
-    if b.shape[1] == 0:
-        out[:] = 0
-    for first in range(0, b.shape[1], DEPTH):
-        depth = min(DEPTH, b.shape[1] - first)
-        for j in range(0, len(b), COLUMNS):
-            _pack_transposed(b, first, depth, j, panel)
-            _rows(a, edge, first, panel[:depth], zero, out, j)
+    _by_panels(a, b, np.zeros((1, len(b)), a.dtype), out, 1)
+
+
+@jit
+def _by_panels(a, b, bias, out, turned):
+    """out = a @ b + bias, with turned = 1 a @ b.T + bias"""
+    (M, K), N = a.shape, out.shape[1]
+    if K == 0:  # a sum without terms; `out[:] = bias` would compile the message of an error for three seconds
+        for i in range(M):
+            for j in range(N):
+                out[i, j] = bias[0, j]
+    copies, edge = aligned(TOGETHER, DEPTH, COLUMNS, a), _last_rows(a)
+    for left in range(0, N, TOGETHER * COLUMNS):
+        for first in range(0, K, DEPTH):
+            depth = min(DEPTH, K - first)
+            height = SLAB // depth // ROWS * ROWS
+            for low in range(0, M, height):
+                rows, to = a[low : low + height], out[low : low + height]
+                for j in range(left, min(left + TOGETHER * COLUMNS, N), COLUMNS):
+                    panel = copies[(j - left) // COLUMNS if height < M else 0, :depth]
+                    if low == 0:
+                        _pack_transposed(b, first, depth, j, panel) if turned else _pack(b, first, depth, j, panel)
+                    _rows(rows, edge, first, panel, bias, to, j)
 
 
 @jit
 def product_with_itself(a, out):
     """out = a @ a.T, of which the half above the diagonal is copied from the half below. a (M, K), out (M, M)"""
-    panel, edge, zero = np.zeros((DEPTH, COLUMNS), a.dtype), _last_rows(a), np.zeros((1, len(a)), a.dtype)
+    panel, edge, zero = aligned(1, DEPTH, COLUMNS, a)[0], _last_rows(a), np.zeros((1, len(a)), a.dtype)
     if a.shape[1] == 0:
         out[:] = 0
     for first in range(0, a.shape[1], DEPTH):
@@ -112,7 +119,7 @@ def product_of_transposed(a, b, out, added):
     M, N = a.shape[1], b.shape[1]
     if len(b) == 0 and not added:
         out[:] = 0
-    panel, block = np.zeros((SHALLOW, COLUMNS), a.dtype), np.empty((BLOCK, SHALLOW + GAP, ROWS), a.dtype)
+    panel, block = aligned(1, SHALLOW, COLUMNS, a)[0], np.empty((BLOCK * (SHALLOW + GAP), ROWS), a.dtype)
     square, zero = _square(a), np.zeros((1, COLUMNS), a.dtype)
     for low in range(0, M, BLOCK * ROWS):
         high = min(low + BLOCK * ROWS, M)
@@ -122,26 +129,26 @@ def product_of_transposed(a, b, out, added):
             for j in range(0, N, COLUMNS):
                 _pack(b, first, depth, j, panel)
                 for i in range(low, high, ROWS):
-                    columns = block[(i - low) // ROWS, :depth]
+                    at = (i - low) // ROWS * (SHALLOW + GAP)
                     if i + ROWS > M or j + COLUMNS > N:
-                        tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, square, 0, 0)
+                        tile_transposed(block, at, 0, panel, 0, depth, zero, 0, 0, 0, square, 0, 0)
                         _store_edge(square, first + added, out, i, j)
                     elif first + added == 0:
-                        tile_transposed(columns, 0, panel[:depth], zero, 0, 0, 0, out, i, j)
+                        tile_transposed(block, at, 0, panel, 0, depth, zero, 0, 0, 0, out, i, j)
                     else:
-                        tile_transposed(columns, 0, panel[:depth], out, i, j, 1, out, i, j)
+                        tile_transposed(block, at, 0, panel, 0, depth, out, i, j, 1, out, i, j)
 
 
 @jit
 def _rows(a, edge, first, panel, bias, out, j, low=0):
     """One panel's columns of `out`, from row `low` on; sums that began in an earlier slab (first > 0) go on."""
-    whole = len(a) // ROWS * ROWS
+    whole, depth = len(a) // ROWS * ROWS, len(panel)
     if j + COLUMNS <= out.shape[1]:
         for i in range(low, whole, ROWS):
             if first == 0:
-                tile(a[i : i + ROWS], 0, panel, bias, 0, j, 0, out, i, j)
+                tile(a, i, 0, panel, 0, depth, bias, 0, j, 0, out, i, j)
             else:
-                tile(a[i : i + ROWS], first, panel, out, i, j, 1, out, i, j)
+                tile(a, i, first, panel, 0, depth, out, i, j, 1, out, i, j)
     else:
         _edge_rows(a[low:], first, panel, bias, out, low, whole, j)
     if whole < len(a):
@@ -155,7 +162,7 @@ def _edge_rows(a, first, panel, bias, out, low, high, j):
     for c in range(min(COLUMNS, out.shape[1] - j)):
         start[0, c] = bias[0, j + c] if first == 0 else 0
     for i in range(low, high, ROWS):
-        tile(a[i - low : i - low + ROWS], first, panel, start, 0, 0, 0, square, 0, 0)
+        tile(a, i - low, first, panel, 0, len(panel), start, 0, 0, 0, square, 0, 0)
         _store_edge(square, first, out, i, j)
 
 
@@ -199,16 +206,16 @@ def _pack(b, first, depth, j, panel):
 
 @jit
 def _pack_columns(a, first, depth, low, high, block):
-    """block[p, k, r] = a[first+k, low + p*ROWS + r], zeros beyond a's last column"""
+    """block[p * (SHALLOW+GAP) + k, r] = a[first+k, low + p*ROWS + r], zeros beyond a's last column"""
     whole = (high - low) // ROWS
     for k in range(depth):
         for p in range(whole):
-            copy_row(block[p], k, 0, a, first + k, low + p * ROWS, ROWS)
+            copy_row(block, p * (SHALLOW + GAP) + k, 0, a, first + k, low + p * ROWS, ROWS)
     if low + whole * ROWS < high:
         for k in range(depth):
             for r in range(ROWS):
                 column = low + whole * ROWS + r
-                block[whole, k, r] = a[first + k, column] if column < high else 0
+                block[whole * (SHALLOW + GAP) + k, r] = a[first + k, column] if column < high else 0
 
 
 @jit

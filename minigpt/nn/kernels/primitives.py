@@ -139,6 +139,26 @@ def maximum(typing, a, b):
     return a(a, a), _generate
 
 
+def converts_halves():
+    """Whether the processor that Numba compiles for turns float16 into float32 a vector at a time."""
+    whole_vectors()
+    from numba.core.registry import cpu_target
+
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return not config.DISABLE_JIT and ("+f16c" in features or "+neon" in features)
+
+
+@low_level(lambda x: x)
+def number(typing, x):
+    """The float32 of a float16, whose bits an unsigned integer holds; a float is itself. Only where `converts_halves`."""
+    def _generate(context, builder, signature, arguments):
+        if x != types.uint16:
+            return arguments[0]
+        return builder.fpext(builder.bitcast(arguments[0], llvmlite.ir.HalfType()), llvmlite.ir.FloatType())
+
+    return (types.float32 if x == types.uint16 else x)(x), _generate
+
+
 def _bytes_at(context, builder):
     """A place for the control word, as the two instructions below want it."""
     word = cgutils.alloca_once(builder, llvmlite.ir.IntType(32))
