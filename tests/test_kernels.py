@@ -17,7 +17,7 @@ from minigpt.nn.kernels.denormals import flush_denormals
 
 AVX512 = "+avx,+avx2,+fma,+bmi,+bmi2,+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd"
 OTHER_PROCESSORS = {
-    "avx2": {"NUMBA_CPU_NAME": "znver3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2"},
+    "avx2": {"NUMBA_CPU_NAME": "znver3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+f16c"},
     "intel-avx512-halves": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": AVX512},
     "intel-avx512": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": AVX512 + ",-prefer-256-bit"},
     "sse2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
@@ -162,8 +162,9 @@ def test_kernels_compiled_for_other_processors(processor):
     nodes = [f"{__file__}::test_products_of_every_size", f"{__file__}::test_attention_of_every_size",
              *(str(Path(__file__).parent / name) for name in
                ("test_twins.py::test_twin_agrees_with_the_definition", "test_optim.py::test_muon_is_momentum_then_orthogonalised",
-                "test_kernels_decode.py::test_whole_vectors_of_keys_and_float32"))]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "float32 or every_size or muon", *nodes],
+                "test_kernels_decode.py::test_whole_vectors_of_keys_and_float32",
+                "test_kernels_decode.py::test_weights_that_float16_holds_are_read_as_float16"))]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "float32 or float16 or every_size or muon", *nodes],
                           cwd=Path(__file__).parents[1], env={**os.environ, **OTHER_PROCESSORS[processor]}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
 
