@@ -117,11 +117,11 @@ def _products(arguments):
 
 def _decode(arguments):
     header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio", "transformers, tokens/s", "ratio"] if arguments.against else [])], []
-    for kind, half in itertools.product(steps.DECODE, (False, True)):
-        ours, theirs, library = _in_turn(arguments, "decode", kind, "transformers", half=half)
-        label = "the same, with weights as a float16 file holds them" if half else f"{kind}: {steps.DECODE[kind][1]} tokens of prompt, {steps.DECODE[kind][2]} new"
-        cells = [label, f"{statistics.median(ours):,.0f}"]
-        rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}", f"{statistics.median(library):,.0f}", f"{_ratio(ours, library):.2f}"] if theirs else []))
+    for kind, (_, prompt, new) in steps.DECODE.items():
+        whole, half, theirs, library = _in_turn(arguments, "decode", kind, "transformers", settings=({}, {"half": True}))
+        for label, ours in ((f"{kind}: {prompt} tokens of prompt, {new} new", whole), ("the same, with weights as a float16 file holds them", half)):
+            cells = [label, f"{statistics.median(ours):,.0f}"]
+            rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}", f"{statistics.median(library):,.0f}", f"{_ratio(ours, library):.2f}"] if theirs else []))
     return "decoding, tokens per second", header, rows
 
 
@@ -169,12 +169,13 @@ def _own_recipe(path, seconds):
     return trained(int(0.97 * seconds / trained(few)["seconds"] * few))
 
 
-def _in_turn(arguments, what, name, *others, **options):
-    """Samples of ours (with these options), PyTorch's and other rivals' from alternating processes, one median per process; without
-    --against ours alone, from this process. -> a list for each"""
+def _in_turn(arguments, what, name, *others, settings=({},)):
+    """Samples of ours with each of these settings, PyTorch's and other rivals' from alternating processes, one median per process;
+    without --against ours alone, from this process. -> a list for each"""
     if not arguments.against:
-        return [(steps.training_steps if what == "step" else steps.decoding)(name, **options), *([] for _ in (what, *others))]
-    turns = [lambda: _ours(what, name, json.dumps(options)), *(functools.partial(_child, arguments.python, [str(RIVAL), rival, name]) for rival in (what, *others))]
+        measure_ours = steps.training_steps if what == "step" else steps.decoding
+        return [*(measure_ours(name, **options) for options in settings), *([] for _ in (what, *others))]
+    turns = [*(functools.partial(_ours, what, name, json.dumps(options)) for options in settings), *(functools.partial(_child, arguments.python, [str(RIVAL), rival, name]) for rival in (what, *others))]
     found = [[] for _ in turns]
     for _ in range(arguments.pairs):
         for samples, measured in zip(found, turns):

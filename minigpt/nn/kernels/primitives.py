@@ -1,4 +1,6 @@
 """What Numba has no word for: a few lines of LLVM each, with a plain stand-in for NUMBA_DISABLE_JIT=1."""
+import functools
+
 import llvmlite.ir
 import numpy as np
 from numba.core import cgutils, config, errors, types
@@ -8,16 +10,22 @@ from numba.np import arrayobj
 from minigpt.jit import whole_vectors
 
 
+@functools.cache
+def _target():
+    """-> (name, features) of the processor that Numba compiles for"""
+    whole_vectors()
+    from numba.core.registry import cpu_target
+
+    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    return name, features.split(",")
+
+
 def vectors():
     """-> (bits, how many) of the vector registers that Numba compiles for (NUMBA_CPU_NAME and _FEATURES count).
 
     Without `whole_vectors` LLVM gives only AMD's processors with AVX-512 all 512 bits; Intel's it prefers to run at 256.
     """
-    whole_vectors()
-    from numba.core.registry import cpu_target
-
-    _, name, features = cpu_target.target_context.codegen().magic_tuple()
-    features = features.split(",")
+    name, features = _target()
     count = 32 if "+avx512vl" in features or "+neon" in features else 16
     if "+avx512f" in features and (name.startswith("znver") or "-prefer-256-bit" in features):
         return 512, count
@@ -141,11 +149,7 @@ def maximum(typing, a, b):
 
 def converts_halves():
     """Whether the processor that Numba compiles for turns float16 into float32 a vector at a time."""
-    whole_vectors()
-    from numba.core.registry import cpu_target
-
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    return not config.DISABLE_JIT and ("+f16c" in features or "+neon" in features)
+    return not config.DISABLE_JIT and not {"+f16c", "+neon"}.isdisjoint(_target()[1])
 
 
 @low_level(lambda x: x)
