@@ -72,10 +72,12 @@ def main(argv=None):
 
 
 def _check_paths(command, arguments):
-    """ValueError for a FILE or FOLDER that is empty, as an unset variable of the shell leaves it."""
-    for action in command._actions:
-        if action.metavar in ("FILE", "FOLDER") and getattr(arguments, action.dest, None) == "":
-            raise ValueError(f"{action.option_strings[0] if action.option_strings else action.metavar} is empty; give a path, or leave it out")
+    """ValueError for a path that is empty, as an unset variable of the shell leaves it."""
+    paths = {action.dest: action for action in command._actions if action.metavar in ("FILE", "FOLDER", "NAME")}
+    for name, value in vars(arguments).items():
+        if value == "" and (name in paths or name in ("model", "folder")):
+            flag = paths[name].option_strings if name in paths else ()
+            raise ValueError(f"{flag[0] if flag else name.upper()} is empty; give a path, or leave it out")
 
 
 def _like_ctrl_c(number, frame):

@@ -74,7 +74,12 @@ class InstructGPT:
         return self.chat([{"role": "user", "content": text}], **settings)
 
     def chat(self, messages, on_text=None, **settings):
-        """The assistant's next message in a conversation, as text. on_text(piece) is called as whole characters appear."""
+        """The assistant's next message in a conversation, as text. on_text(piece) is called as whole characters appear.
+
+        ValueError unless the user speaks last. What a model says unasked shows `generations([[]])`.
+        """
+        if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
+            raise ValueError("the last message must be the user's, with what the model should do")
         return self.answers([messages], on_text=on_text, **settings)[0]
 
     def answers(self, conversations, on_text=None, stop_texts=(), **settings):
@@ -103,11 +108,13 @@ class InstructGPT:
         messages, limit = list(messages), self.model.config.block_size
         turns = [render([message], self.tokenizer)[0] for message in messages]
         answer, _ = render([], self.tokenizer, add_generation_prompt=True)
-        first = oldest = sum(message["role"] == "system" for message in messages[:1])  # it stays
+        asked = [i for i, message in enumerate(messages) if message["role"] == "user"]
+        first = oldest = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))  # what the system says stays
         length = sum(map(len, [*turns, answer]))
-        while length + min(reserve, limit // 4) > limit and len(turns) > oldest + 2:  # a question and its answer
-            length -= sum(map(len, turns[oldest : oldest + 2]))
-            oldest += 2
+        for later in asked:
+            if length + min(reserve, limit // 4) > limit:  # without a question and its answer
+                length -= sum(map(len, turns[oldest:later]))
+                oldest = max(oldest, later)
         ids = sum((*turns[:first], *turns[oldest:], answer), [])
         if len(ids) >= limit:
             raise ValueError(f"the message has {len(ids)} tokens with its template; the context is {limit}: shorten it")

@@ -39,6 +39,8 @@ def test_standard_input_that_holds_no_instruction_is_refused(data, words, monkey
 @pytest.mark.parametrize("argv, words", [
     (["chat", "--temperature", "-1"], "temperature is -1.0"), (["eval", "--seed", "-1"], "--seed is -1"),
     (["world", "sample", "--seed", "-1"], "--seed is -1"), (["eval", "--handwritten", "-n", "3"], "-n"),
+    (["sample", "-n", "2000000000"], "at most 1000"), (["world", "build", ""], "FOLDER is empty"), (["answer", "hi", "--model", ""], "--model is empty"),
+    (["export", "", "--out", "x"], "MODEL is empty"),
     (["eval", "--model", "micro", "--against", "micro"], "compared with itself")])
 def test_values_that_mean_nothing_are_refused(argv, words, capsys):
     assert words in refused(capsys, *argv)
@@ -109,9 +111,9 @@ def test_a_tokenizer_of_another_world_is_not_taken(tmp_path):
 @pytest.mark.parametrize("argv, words", [
     (["world", "sample", "-n", "0"], "-n is 0"), (["world", "build", "x", "--documents", "-1"], "--documents is -1"),
     (["world", "build", "x", "--per-kind", "0"], "--per-kind is 0"), (["world", "sample", "--kind", "en-zh"], "--family"),
-    (["eval", "--readme"], "--report"), (["eval", "--show", "-1"], "--show is -1"), (["bench", "--text", "x", "--only", "ops"], "leave --readme and --only out"), (["bench", "--shapes", ""], "--shapes is empty"), (["eval", "--json", "--handwritten"], "--json"), (["eval", "--handwritten", "--against", "base"], "--against"),
+    (["eval", "--readme"], "--report"), (["eval", "--readme", "--report", "--careless"], "leave --careless out"), (["eval", "--show", "-1"], "--show is -1"), (["bench", "--text", "x", "--only", "ops"], "leave --readme and --only out"), (["bench", "--shapes", ""], "--shapes is empty"), (["eval", "--json", "--handwritten"], "--json"), (["eval", "--handwritten", "--against", "base"], "--against"),
     (["eval", "--report", "--by", "name"], "leave --by out"), (["eval", "-n", "1", "--by", "nonsense"], "must be one of cell, combination"),
-    (["world", "sample", "--split", "dev"], "--split is dev"), (["sample", "-n", "1" + "0" * 20], "choose smaller sizes")])
+    (["world", "sample", "--split", "dev"], "--split is dev"), (["sample", "-n", "1" + "0" * 20], "at most 1000")])
 def test_flags_that_mean_nothing_are_refused(argv, words, capsys):
     assert words in refused(capsys, *argv)
 

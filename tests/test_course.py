@@ -513,6 +513,10 @@ def test_commands_weave_check_hint_and_grade(folder, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["possible"] == 5
     assert run(folder, monkeypatch, "grade", "77.2", "--json") == 1
     assert [row["exercise"] for row in json.loads(capsys.readouterr().out)["exercises"]] == ["77.2"]
+    (folder / "broken.py").write_text("def broken(", encoding="utf-8")  # a script that collects results wants to know it too
+    assert run(folder, monkeypatch, "grade", "77", "--json", "--file", str(folder / "broken.py")) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["points"], result["possible"]) == (0, 5) and all("broken.py" in row["report"] for row in result["exercises"])
     with pytest.raises(ValueError, match="no exercise '77.9': there are 77.1 77.2"):
         run(folder, monkeypatch, "grade", "77.9")
     assert len(read_exercises(folder)) == 2

@@ -289,6 +289,7 @@ def test_older_files(tmp_path):
     ("gpt_neox", {"rope_parameters": None, "rotary_pct": 1.0, "rotary_emb_base": 500}, {"rope_theta": 500.0}),
     ("gpt_neox", {"rope_parameters": None, "rotary_pct": 1, "rope_scaling": None}, {"rope_theta": 10000.0}),
     ("llama", {"rope_parameters": None, "rope_theta": 5e5}, {"rope_theta": 5e5}),
+    ("llama", {"rope_parameters": None, "rope_theta": 50000000}, {"rope_theta": 5e7}),
     ("llama", {"rope_theta": 5e5}, {"rope_theta": 100.0}),                # as transformers: the nested one counts
     ("llama", {"rms_norm_eps": None, "head_dim": 4, "mlp_bias": False}, {"norm_eps": 1e-6}),
     ("gpt2", {"n_inner": 32, "resid_pdrop": 0}, {"n_inner": None, "dropout": 0.0})])

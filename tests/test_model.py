@@ -113,6 +113,23 @@ def test_a_long_conversation_loses_its_oldest_turns(model, tok):
         bot.prompt(say("very " * 60))
 
 
+def test_what_remains_of_a_conversation_begins_with_a_question(model, tok):
+    """Whatever the system has said stays, and no answer loses its question."""
+    bot = InstructGPT(model, tok)
+    rules = [{"role": "system", "content": text} for text in ("Be kind.", "Be brief.")]
+    for first in (rules, rules[:1], []):
+        spoken = [*first, {"role": "assistant", "content": "Hello."}, *say(*(f"turn {n}" for n in range(9)))]
+        kept = tok.decode(bot.prompt(spoken, reserve=8))
+        beginning = "".join(f"<|system|> {rule['content']}<|end|>" for rule in first)
+        assert kept.startswith(beginning + "<|user|>") and "turn 8" in kept and "Hello" not in kept
+
+
+@pytest.mark.parametrize("messages", [[], [{"role": "user", "content": " "}], [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]])
+def test_who_speaks_last_must_be_the_user(model, tok, messages):
+    with pytest.raises(ValueError, match="the last message must be the user's"):
+        InstructGPT(model, tok).chat(messages)
+
+
 def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])

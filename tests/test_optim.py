@@ -98,12 +98,15 @@ def test_muon_is_momentum_then_orthogonalised(shape, backend, dtype, tolerance):
     rng = np.random.default_rng(0)
     p, gradients = rng.standard_normal(shape).astype(dtype), rng.standard_normal((3, *shape)).astype(dtype)
     expected, mean = p.astype(float), np.zeros(shape)
-    m = np.zeros_like(p)
+    m, other_m, columns_first = np.zeros_like(p), np.zeros_like(p), p.copy()
     for g in gradients:
         mean = 0.95 * mean + 0.05 * g
         step = ops.orthogonalise(0.95 * mean + 0.05 * g)
         expected = expected * (1 - 0.1 * 0.3) - 0.1 * max(1.0, math.sqrt(shape[1] / shape[0])) * step
         get_ops(backend).muon_update(p, g, m, 0.1, 0.3)
+        columns_first = np.asfortranarray(columns_first) if g is gradients[0] else columns_first
+        get_ops(backend).muon_update(columns_first, np.asfortranarray(g), other_m, 0.1, 0.3)
+    np.testing.assert_allclose(columns_first, p, rtol=0, atol=tolerance)
     assert p.dtype == m.dtype == np.dtype(dtype)
     np.testing.assert_allclose(p, expected, rtol=0, atol=tolerance)
     np.testing.assert_allclose(m, mean, rtol=0, atol=tolerance)

@@ -63,6 +63,7 @@ def test_repetition_penalty_lowers_both_signs():
     np.testing.assert_allclose(sampling.penalise(z, [[0, 1, 1, 0]], 2.0), [[1.0, -4.0, 1.0, -1.0]])
     np.testing.assert_array_equal(sampling.penalise(z, [[1]], 1e308), [[*z[0, :1], -np.finfo(float).max, *z[0, 2:]]])
     np.testing.assert_array_equal(z, [[2.0, -2.0, 1.0, -1.0]])
+    np.testing.assert_array_equal(sampling.penalise(z, [[3, 9]], 2.0), [[2.0, -2.0, 1.0, -2.0]])  # 9 can be read, but not written
     np.testing.assert_array_equal(reshaped(seen=[[0], [0]], repetition_penalty=5e-324).sum(axis=1), 1.0)  # no inf - inf
     before, after = reshaped(), reshaped(seen=[[0], [0]], repetition_penalty=1.3)
     assert (after[:, 0] < before[:, 0]).all()

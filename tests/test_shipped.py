@@ -63,6 +63,15 @@ def test_the_tuned_model_answers_a_question_that_stands_alone(world):
     assert len(known) > 100 and wilson(right, len(known))[0] > 0.8
 
 
+def test_the_tuned_model_understands_small_letters_and_no_question_mark(world):
+    """As many users type; no evaluated prompt is so."""
+    known = [fact for fact in world.facts if fact.split == "train" and fact.relation in ("capital", "young", "home", "made_of", "job")]
+    asked = [[{"role": "user", "content": facts.question(world, fact, random.Random(3), "train").lower().rstrip("?")}] for fact in known]
+    answers = InstructGPT.from_pretrained("micro").answers(asked)
+    right = sum(answer in facts.statements(world, fact) for fact, answer in zip(known, answers))
+    assert wilson(right, len(known))[0] > 0.6
+
+
 def test_the_readme_examples_print_what_the_readme_says(capsys):
     page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", page, re.DOTALL)

@@ -11,7 +11,7 @@ from runs import SMALL, STAGES, command, digest, refused, straight
 
 from minigpt.__main__ import main
 from minigpt.commands import stages
-from minigpt.config import SFT
+from minigpt.config import SFT, GPTConfig, TrainConfig
 from minigpt.interop import safetensors
 from minigpt.interop.huggingface import MODEL_FILES
 from minigpt.model import GPT
@@ -19,6 +19,7 @@ from minigpt.nn.gpt import Transformer
 from minigpt.text.template import GREEN, GREY, RESET, SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint, optim, pretrain, sft, trainer
+from minigpt.train.batches import Rows
 from minigpt.world import FAMILIES, Example
 
 CHAT = [{"role": "user", "content": "Who reads?"}, {"role": "assistant", "content": "Mary reads."}]
@@ -53,6 +54,13 @@ def test_a_text_is_cut_into_training_and_validation(tmp_path, tok):
         pretrain.text_rows(_write(tmp_path, "short"), tok, 16)
 
 
+def test_a_text_is_not_cut_inside_the_mark_between_documents(tmp_path, tok):
+    for spaces in range(1, 20):
+        path = _write(tmp_path, "Mary reads a book. " * 35 + "<|endoftext|>" + "Who reads? " * 6 + " " * spaces)
+        rows, validation = pretrain.text_rows(path, tok, 16)
+        assert not {"<", ">", "|"} & set(tok.decode([*rows.tokens.ravel().tolist(), *validation.tokens.ravel().tolist()]).replace("<|endoftext|>", ""))
+
+
 def test_documents_of_a_text_do_not_see_each_other(tmp_path, tok):
     """As TinyStories parts them: the mark becomes its token, and is never spelt."""
     path, end = _write(tmp_path, "Mary reads a book.\n<|endoftext|>\nWho reads?<|endoftext|>\n" * 30), tok.special_tokens["<|endoftext|>"]
@@ -73,6 +81,41 @@ def test_pretraining_goes_on_from_a_model(kit, tmp_path, capsys):
     refused(capsys, [*more, "--model", str(straight(kit, "sft")), "--out", str(out)], "base")
     for flags in (["--preset", "nano"], ["--n-layer", "5"], ["--tokenizer", f"{kit}/tok"], ["--vocab-size", "400"]):
         refused(capsys, [*more, "--model", str(base), "--out", str(tmp_path / "x"), *flags], "--model has its own shape and tokenizer")
+
+
+def test_a_trained_model_may_go_on_with_dropout(kit, tmp_path, capsys):
+    base = GPT.from_pretrained(kit / "base").config
+    assert base.dropout == 0.0
+    more = ["pretrain", "--model", f"{kit}/base", "--text", f"{kit}/text.txt", "--backend", "numpy", "--tokens", "256", "--batch-tokens", "128", "--dropout", "0.2"]
+    assert main([*more, "--out", f"{tmp_path}/further"]) == 0
+    assert main(command(kit, "sft", tmp_path / "tuned", "--dropout", "0.2")) == 0
+    for name in ("further", "tuned"):
+        assert GPT.from_pretrained(tmp_path / name).config == dataclasses.replace(base, dropout=0.2)
+    assert trainer.read_log(tmp_path / "tuned")[0]["loss"] != trainer.read_log(kit / "tuned")[0]["loss"]
+    refused(capsys, [*more, "--out", f"{tmp_path}/x", "--dropout", "1"], "dropout is 1.0")
+
+
+def test_a_tokenizer_that_lies_there_is_not_overwritten(kit, tmp_path, capsys):
+    """Neither by a run nor by a conversion nor by another tokenizer; the same one may be written again."""
+    make = ["tokenizer", "--text", f"{kit}/text.txt", "--out", f"{tmp_path}/tok", "--vocab-size"]
+    assert main([*make, "280"]) == main([*make, "280"]) == 0
+    before = (tmp_path / "tok" / "tokenizer.json").read_bytes()
+    for command_line in ([*make, "290"], command(kit, "pretrain", tmp_path / "tok"), command(kit, "sft", tmp_path / "tok"), ["export", f"{kit}/base", "--out", f"{tmp_path}/tok"]):
+        refused(capsys, command_line, "holds another tokenizer that would be overwritten")
+    assert (tmp_path / "tok" / "tokenizer.json").read_bytes() == before
+    (tmp_path / "tok" / "train.json").write_text("{}")
+    refused(capsys, [*make, "280"], "belongs to a run whose tokenizer would be replaced")
+
+
+def test_other_conversations_of_the_same_tokens_are_other_data(tok, tmp_path):
+    """One conversation of two turns, or two of one: only where they begin tells them apart."""
+    model, settings = GPT(GPTConfig(vocab_size=tok.vocab_size, block_size=32, n_layer=1, n_head=2, n_embd=8), backend="numpy"), TrainConfig(tokens=64, batch_tokens=32, replay=0.0)
+    rows = Rows(np.arange(99, dtype=np.int32).reshape(3, 33), np.zeros((3, 33), np.int32), np.ones((3, 33), np.float32))
+    sft.tune(model.copy(), rows, None, settings, tmp_path)
+    later = rows.starts.copy()
+    later[:, 20:] = 20
+    with pytest.raises(ValueError, match="was trained with data"):
+        sft.tune(model.copy(), dataclasses.replace(rows, starts=later), None, settings, tmp_path)
 
 
 def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
@@ -163,7 +206,7 @@ def test_a_batch_without_room_for_replay_is_refused_before_examples_are_drawn(ki
 def test_a_conversation_that_is_too_long_is_refused_with_its_line(kit, tmp_path, capsys):
     long = [{"role": "user", "content": "Who reads? " * 40}, CHAT[1]]
     path = _write(tmp_path, json.dumps({"messages": CHAT}) + "\n\n\n" + json.dumps({"messages": long}) + "\n")
-    refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", str(path), "--out", f"{tmp_path}/run"], "line 4: the conversation has", "holds 33")
+    refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", str(path), "--out", f"{tmp_path}/run"], "line 4: the conversation has", "context of 32 holds 33")
 
 
 def test_the_base_models_own_folder_is_not_overwritten(kit, tmp_path, capsys):

@@ -29,6 +29,9 @@ class Oracle:
     def __init__(self, questions, wrong=()):
         self.book = {str(q.messages): "nonsense" if i in wrong else q.answer for i, q in enumerate(questions)}
 
+    def prompt(self, messages):
+        return [0]
+
     def answers(self, conversations):
         return [self.book[str(messages)] for messages in conversations]
 
@@ -44,6 +47,16 @@ def test_answers_go_to_their_questions(questions, capsys):
     assert answers == [question.answer for question in questions]
     assert all(tasks.score(questions, answers))
     assert "100%" in capsys.readouterr().out
+
+
+def test_what_is_too_long_for_the_model_is_a_wrong_answer(questions, capsys):
+    tok = Tokenizer.train("the cat", 261, SPECIAL_TOKENS)
+    short = InstructGPT(GPT(GPTConfig(vocab_size=tok.vocab_size, block_size=100, n_layer=1, n_head=2, n_embd=8)), tok)
+    fit = [len(short_prompt) < 100 for short_prompt in (tok.encode_ordinary(str(q.messages)) for q in questions)]
+    answers = tasks.answer_all(short, questions)
+    assert 0 < sum(map(bool, answers)) and not all(fit) and "" in answers
+    assert re.search(r"\d+ of 180 prompts are too long for the context of 100 and count as wrong", capsys.readouterr().out)
+    assert tasks.answer_all(short, questions, label=None) == answers and capsys.readouterr().out == ""
 
 
 def test_counts_by_kind_and_facet(questions):
@@ -185,6 +198,7 @@ def test_eval_asks_base_models_and_handwritten_prompts(capsys):
     assert main(["eval", "--model", "micro", "--base", "micro-base", "-n", "2"]) == 0
     shown = capsys.readouterr().out
     assert "the base is asked best: " in shown and "micro-base, best prompt %" in shown and "only micro-base, best prompt right" in shown
+    assert main(["eval", "--careless", "-n", "2"]) == 0 and "micro %" in capsys.readouterr().out
     assert main(["eval", "--handwritten"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("\n       -> ") == 20 * len(FAMILIES) and f"of {20 * len(FAMILIES)} right" in shown

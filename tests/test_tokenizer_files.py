@@ -38,6 +38,7 @@ def test_save_and_load(tok, tmp_path):
         "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja"}
     config = json.loads((tmp_path / "new" / "folder" / "tokenizer_config.json").read_text())
     assert config["tokenizer_class"] == "PreTrainedTokenizerFast" and config["model_max_length"] == 256
+    assert config["pad_token"] == "<|endoftext|>" and config["padding_side"] == "left"  # prompts of a batch end together
     text = random_texts(7, 1)[0]
     assert again.encode(text, disallowed_special=()) == tok.encode(text, disallowed_special=())
 
@@ -89,6 +90,13 @@ def edited(tok, folder, edit):
     edit(data)
     (folder / "tokenizer.json").write_text(json.dumps(data), "utf-8")
     return folder
+
+
+def test_of_equal_merges_the_last_counts(tok, tmp_path):
+    """As in tokenizers: "abc" with a b, b c, a b is a|bc."""
+    vocabulary = [*tok.vocabulary[:256], b"ab", b"bc"]
+    twice = Tokenizer(vocabulary, [(97, 98), (98, 99), (97, 98)], {})
+    assert twice._plain(["abc"])[0].tolist() == twice._compiled(["abc"])[0].tolist() == [97, 257]
 
 
 def test_merges_as_pairs_or_strings(tok, tmp_path):

@@ -44,11 +44,17 @@ def slices(case, dtype):
             else value for name, value in case.arguments(dtype).items()}
 
 
+def reversed_rows(case, dtype):
+    """The case's inputs as views that run backwards through memory."""
+    return {name: np.ascontiguousarray(value[..., ::-1])[..., ::-1] if isinstance(value, np.ndarray) else value
+            for name, value in case.arguments(dtype).items()}
+
+
 @of(ROWS)
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-12)], ids=["float32", "float64"])
 def test_twin_agrees_with_the_definition(case, dtype, tolerance):
     expected_out, _, cotangent, expected = run(ops, case, case.arguments(dtype))
-    for arguments in (case.arguments(dtype), slices(case, dtype)):
+    for arguments in (case.arguments(dtype), slices(case, dtype), reversed_rows(case, dtype)):
         out, cache, _, grads = run(FAST, case, arguments, cotangent)
         assert_close(out, expected_out, tolerance)
         for name, gradient in grads.items():
@@ -101,6 +107,22 @@ def test_arrays_that_do_not_fit_are_refused(case):
             arguments[name] = np.ascontiguousarray(shorter)
             with pytest.raises((ValueError, IndexError)):
                 run(FAST, case, arguments)
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_ids_that_stand_for_nothing_are_refused(bad):
+    with pytest.raises(IndexError, match=f"ids from {min(bad, 0)} to {max(bad, 2)} are not all from 0 to 2"):
+        FAST.cross_entropy_forward(np.zeros((3, 3), np.float32), np.array([0, bad, 2]))
+    with pytest.raises(IndexError, match="are not all from 0 to 2"):
+        FAST.embedding_forward(np.array([[0, bad, 2]]), np.zeros((3, 4), np.float32))
+
+
+def test_an_update_whose_arrays_do_not_fit_is_refused():
+    p = np.zeros(4, np.float32)
+    with pytest.raises(ValueError, match="shapes do not fit each other"):
+        FAST.adamw_update(p, p[:2].copy(), p.copy(), p.copy(), 0.1, 0.9, 0.99, 1e-8, 0.0, 1)
+    with pytest.raises(ValueError, match="shapes do not fit each other"):
+        FAST.muon_update(np.zeros((2, 4), np.float32), np.zeros((2, 3), np.float32), np.zeros((2, 4), np.float32), 0.1, 0.0)
 
 
 @every_dtype

@@ -17,10 +17,12 @@ from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
+from minigpt.world.careless import typed_carelessly
 from minigpt.world.chat import NOT_TOLD, asked_before, draw_topic, say, topics
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
 from minigpt.world.draw import candidates, draw, pair_of
+from minigpt.world.facts import question
 from minigpt.world.names import TRAINED_SHAPES, UNSEEN_SHAPES, invent_name
 from minigpt.world.parallel import sentence_pair, word_counts, word_keys
 from minigpt.world.splits import pairs_allowed, split_of
@@ -28,7 +30,7 @@ from minigpt.world.stories import ENDINGS, choose_steps, tell
 from minigpt.world.shares import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices, capital, fill, with_article
-from minigpt.world.write import LENGTHS, constraints, split_sentences
+from minigpt.world.write import LENGTHS, constraints, split_sentences, vocabulary
 
 KINDS = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]
 
@@ -366,13 +368,42 @@ def test_conversations_of_training_hold_several_questions_and_evaluated_ones_a_s
         assert sum(map(bool, asked["train"])) > 25 and not any(asked["dev"] + asked["test"]), kind
 
 
+def test_some_requests_of_training_are_typed_carelessly(world):
+    """The same letters, some of them small, and no full stop; where an answer repeats a name it stays, and so does every answer."""
+    neat = dataclasses.replace(world, practice={**world.practice, "careless": 0.0}, cache={})
+    careless = dataclasses.replace(world, practice={**world.practice, "careless": 1.0}, cache={})
+    ends, rng, small = ".?!。？！", random.Random(8), 0
+    for family, kind in KINDS:
+        for example in examples(neat, family, "train", 60, seed=8, kind=kind):
+            typed = typed_carelessly(neat, rng, example)
+            assert (typed.answer, typed.facets, len(typed.messages)) == (example.answer, example.facets, len(example.messages))
+            for before, after in zip(example.messages, typed.messages):
+                old, new = before["content"], after["content"]
+                assert before == after if before["role"] == "assistant" else old.rstrip(ends).lower() == new.rstrip(ends).lower()
+                if family in ("summarise", "translate", "write") or kind in ("reading", "unanswerable", "memory", "untold"):
+                    assert old.split()[1:-1] == new.split()[1:-1]  # names above all
+                    assert old[0] == new[0] or re.match("[a-z]+", new)[0] in vocabulary(world)
+                small += new == new.lower() != old
+    assert small > 100
+    neatly = [sum(prompt_text(e)[-1] in ends for e in examples(which, "summarise", "train", 300, seed=8)) for which in (careless, world, neat)]
+    assert neatly[0] < neatly[1] < neatly[2]
+    assert examples(careless, "answer", "dev", 50, seed=8) == examples(neat, "answer", "dev", 50, seed=8)
+
+
+def test_some_questions_of_training_have_no_verb(world):
+    terse = dataclasses.replace(world, practice={**world.practice, "terse": 1.0}, cache={})
+    fact = next(fact for fact in world.facts if fact.relation == "capital" and fact.words["x"]["en"] == "France")
+    assert question(terse, fact, random.Random(0)) == "Capital of France?"
+    assert {question(terse, fact, random.Random(n), "train") for n in range(30)} == {question(world, fact, random.Random(n), "train") for n in range(30)}
+
+
 def test_a_question_that_stands_alone_tells_in_training_nothing_about_its_answer(world):
     """Where known things are asked about with words around and invented ones without, a model learns to refuse all that stands alone."""
     def alone(world, family, split, kind):
         asked = [prompt_text(e) for e in examples(world, family, split, 600, seed=5, kind=kind) if e.facets["language"] == "en" and e.facets.get("format", "plain") == "plain"]
         return sum(bool(re.fullmatch(r"[^.:!?]+\?", prompt)) for prompt in asked) / len(asked)
 
-    invented = dataclasses.replace(world, practice={**world.practice, "invented": 1.0, "spelling": 0.0})
+    invented = dataclasses.replace(world, practice={**world.practice, "invented": 1.0, "spelling": 0.0, "careless": 0.0})
     known, unknown = alone(invented, "answer", "train", "facts"), alone(invented, "refuse", "train", "unknown")
     assert 0.35 < known < 0.55 and unknown == pytest.approx(known, abs=0.08)
     assert alone(world, "answer", "dev", "facts") < 0.2

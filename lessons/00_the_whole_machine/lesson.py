@@ -113,7 +113,7 @@ from pathlib import Path
 from minigpt.show.plot import new_figure, save_svg
 
 FIGURES = Path(__file__).parent / "figures"
-start = tok.encode(" The capital of France is", return_tensors="np")
+start = tok.encode(" Last Sunday", return_tensors="np")
 print("the beginning:", [tok.decode([token]) for token in start[0]])
 
 # %% volatile
@@ -122,11 +122,12 @@ for step, axes in enumerate(panels):
     so_far = write(model, start, count=step)
     p = next_token(model, so_far)
     best = np.argsort(-p)[:5][::-1]
-    words = [tok.decode([t]).strip() for t in best]
+    words = [repr(tok.decode([t])) for t in best]  # with the space that belongs to it
     words = [w if max(w, default="") < "\u0370" else "(Chinese)" for w in words]  # for the font
     axes.barh([f"{rank}: {word}" for rank, word in zip("54321", words)], p[best])
     axes.set_axisbelow(True)
-    axes.set(xlim=(0, 1), title=f"...{tok.decode(so_far[0])[-12:]} ?")
+    axes.set(title=f"...{tok.decode(so_far[0])[-12:]} ?")
+axes.set_xlim(0)  # shared by all
 figure.supxlabel("probability of the next token", fontsize=11)
 save_svg(figure, FIGURES / "guesses.svg", "Four bar charts: the five likeliest next tokens after "
          "the beginning of a sentence, and after each of the three tokens written next.")
@@ -211,7 +212,7 @@ for job, instruction in jobs.items():
 # %% [markdown]
 # There is no switch for the job. The instruction is part of the text, and the most likely continuation of *Summarise this ...* is a summary.
 #
-# And is one of the answers wrong? Very likely. Some of the jobs are hard for so small a model, and an answer that sounds right can be false. Never judge a model by five samples that somebody picked. Lesson 14 is about that.
+# Check them against their instructions: who won the race in the story, and who wins in the summary? Some of the jobs are hard for so small a model, and an answer that sounds right can be false. Never judge a model by five samples that somebody picked. Lesson 14 is about that.
 #
 # A chat needs a memory. Where is it?
 
@@ -327,7 +328,7 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 #              the answer
 # ```
 #
-# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in three hours, a smaller one learns in minutes, because the code is fast (09).
+# How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in an hour, a smaller one learns in minutes, because the code is fast (09).
 # It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
 # Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
 

@@ -29,7 +29,7 @@ print(*documents[:2], sep="\n")
 # ## 2. The smallest wrong version: words
 #
 # One number for each word: that is what most people try first. We cut at spaces and collect the words of the first texts.
-# Then we look how many words of the new texts are in the list.
+# Then we count how many words of the new texts are missing from the list.
 
 # %%
 word_list = {word for text in seen for word in text.split()}
@@ -321,7 +321,12 @@ save_svg(figure, FIGURES / "bytes_per_token.svg", "Bytes per token against vocab
 
 # %%
 tokenizer = Tokenizer(large.vocabulary[:2048], large.merges[:2048 - 256], {}, split="han")
-pairs = re.findall(r"English: (.+)\n Chinese: (.+)", "\n".join(new))
+pairs = []
+for text in new:
+    lines = re.findall("(English|Chinese): (.+)", text)
+    for (one, a), (other, b) in zip(lines[::2], lines[1::2]):  # a sentence and its translation
+        if one != other:
+            pairs.append((a, b) if one == "English" else (b, a))
 totals = [sum(len(tokenizer.encode(sentence)) for sentence in side) for side in zip(*pairs)]
 print("for example:", *pairs[0], sep="\n  ")
 print(f"{len(pairs)} sentences: {totals[0]} tokens in English, {totals[1]} in Chinese")

@@ -103,6 +103,13 @@ def test_3_values(exercises, draw):
     assert got == expected, f"got {got}, expected {expected}"
 
 
+def test_3_longest(exercises, draw):
+    """of two special tokens that begin together the longest counts, in whatever order they are listed"""
+    for special in ({"<|a|>": 1, "<|a|><|b|>": 2}, {"<|a|><|b|>": 2, "<|a|>": 1}):
+        got = exercises.encode_with_special("<|a|><|b|>", dict(special), lambda piece: [])
+        assert got == [2], f"got {got} for {list(special)}, expected [2]"
+
+
 def test_4_values(exercises, draw):
     """no other cut has fewer tokens"""
     text = draw_text(draw, "text", "abc", 9)

@@ -490,7 +490,7 @@ for step in range(5):
     print(f"step {step}: loss {loss:.1f}")
 
 # %% [markdown]
-# The first step still lands a little lower; every later one jumps over the valley and lands higher on the other side. If your loss grows, divide the learning rate by 10 and look again,
+# Already the first step lands a little higher, and every later one jumps over the valley and lands much higher on the other side. If your loss grows, divide the learning rate by 10 and look again,
 # more than once if need be: here 360 / 10 = 36 flies away too, only later, and 12 learns.
 #
 # Other edits to try, each with the result to expect:

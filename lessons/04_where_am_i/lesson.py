@@ -31,7 +31,7 @@ print("the last token sees:          ", out[0, -1, 0, :4].round(3), "...")
 print("with the others in disorder:  ", mixed[0, -1, 0, :4].round(3), "...")
 
 # %% [markdown]
-# Exactly the same. An average does not depend on order, and a weighted average neither, if the weights go with the tokens.
+# Exactly the same. An average does not depend on order, and neither does a weighted average, as long as each weight goes with its token.
 # To one layer of attention, what stands before a token is a **bag of words**. (Several layers, one on the other, can work out something of the order,
 # because early tokens see fewer others: Haviv and others, 2022.) We had better tell it where each token stands.
 #

@@ -5,7 +5,7 @@ T places, D numbers in a query, H query heads, K key heads. All arrays are float
 
 
 def attention_weights(q, k):
-    """The causal attention weights of one head, without loops.
+    """The causal attention weights of one head; try it without loops.
 
     q (T, D), k (T, D) -> weights (T, T): row t adds up to 1 and is 0 after column t. Scores may be as large as 1000.
     """

@@ -374,7 +374,7 @@ for loss, weights in kept:
     print(textwrap.fill(write(weights)[0], 92, initial_indent="    ", subsequent_indent="    "))
 
 # %% [markdown]
-# Read it slowly from top to bottom. It is the biography of a language model. At `ln V` it throws letters about, and pieces of Chinese characters. (A � is half of one.)
+# Read it slowly from top to bottom. It is the biography of a language model. At `ln V` it throws letters about, and pieces of Chinese characters. (A � stands for a piece of one.)
 # Then it has noticed which tokens are common. Then which tokens follow each other: words appear, then phrases, then sentences.
 # Last comes what binds sentences together: the same person and the same thing from beginning to end. Even our last copy often loses them.
 #
@@ -512,6 +512,7 @@ save_svg(figure, FIGURES / "exams.svg", "Marks in four examinations against the 
 # * **Words** of the other language are rarer, and each is made of several tokens. They come later than the facts, and half way is what a minute reaches.
 # * **Copying** a name that it has never seen is no knowledge at all but a skill: look back, find where the name stood, take its next letter. A minute is too short for it.
 #   The last line shows how far the shipped base model has come, which has read longer and has more parameters.
+#   In *facts* it is not worse for having less than ours: it has read the whole world with its {{len(load_world().facts):,}} facts, of which these are a few.
 #
 # ## 9. It knows, but it does not answer
 #

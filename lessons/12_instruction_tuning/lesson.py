@@ -561,9 +561,9 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #
 # * The base answers {{share["base"]:.0f}} % through the template. It has never seen these tokens. After {{log["steps"]}} steps the same weights, moved a little, answer {{share["answers, replay"]:.0f}} %.
 # * Without replay a byte of **unread text of the old kind** costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
-# * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. It is {{share["answers, no replay"]:.0f}} % right without replay and {{share["answers, replay"]:.0f}} % with it: too small a difference for these questions to show.
+# * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. But {{share["answers, no replay"]:.0f}} % are right without replay and {{share["answers, replay"]:.0f}} % with it: no price is to be seen here.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
-#   One would expect that what goes into learning to ask is missing in learning to answer; {{len(questions)}} questions are too few to show it. What can be seen: that kind of text is forgotten less
+#   One would expect that what goes into learning to ask is missing in learning to answer. With replay it looks so, without it does not. What can be seen: that kind of text is forgotten less
 #   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
 # * The columns *95 %* say where the share of all such questions lies, 19 times out of 20 (lesson 14). They say nothing about another seed of the training: one run of each is what was made.
 #   And all had the same questions, for which lesson 14 has a sharper test than to see whether two intervals overlap.

@@ -120,7 +120,7 @@ for spoken in gpt.generations([[]] * 4, temperature=1.0, seed=5, max_new_tokens=
     print("*", tok.decode(spoken.ids).strip())
 
 # %% [markdown]
-# Nobody asked, and so it falls back on what fits nearly everywhere: often it says nothing at all, or that it does not know. The rest is drawn from all its jobs. An instruction puts another distribution in the place of this one.
+# No conversation begins with an answer, so the model has never been in this place, and mostly it says pieces of nothing. Where words come, they are drawn from all its jobs. An instruction puts another distribution in the place of this one.
 #
 # Which tokens does it decide? We measure surprise in bits. One bit is one coin that must fall right, and `k` bits are `k` coins:
 #
@@ -319,7 +319,7 @@ for name, rows in by_job.items():
     print(f"{name:10s} base in its own way {share(own)[0]:3.0f} %, tuned {share(tuned)[0]:3.0f} %")
 
 # %% [markdown]
-# About half of what the tuned model gets right was already there: most of `summarise` and `translate`, about half of `answer` and `chat`. Tuning did not have to teach how to translate or what happens in a story. It taught to do so **when asked**, in whatever words, and to stop.
+# About half of what the tuned model gets right was already there: most of `summarise` and `translate`, about half of `answer`, a part of `chat`. Tuning did not have to teach how to translate or what happens in a story. It taught to do so **when asked**, in whatever words, and to stop.
 # The wishes of `write` (these names, these words, this ending) have no such form in the text that was read. That job was learned in tuning.
 #
 # ## 9. Does it generalise?
@@ -411,7 +411,9 @@ def run_all():
 if FULL:
     write_json(LOG, run_all())
 log = read_json(LOG)
-print(f"log: {log['steps']} steps for each job, from a base with weights {log['base']}")
+weights = checkpoint.fingerprint(base.model.params.flat)[:8]
+print(f"log: {log['steps']} steps for each job, from a base with weights {log['base']}",
+      f"(shipped: {weights})")
 
 # %%
 students = list(log["right"])
@@ -462,11 +464,11 @@ print(f"right:         log P = {in_one_pass(said.prompt, answer).sum():8.2f}")
 print(f"one place off: log P = {one_place_off(said.prompt, answer).sum():8.2f}")
 
 # %% [markdown]
-# The wrong sum is finite, negative and looks like a log-probability. It says how likely the model finds it to write every word twice. A comparison with another route, as in section 3, finds this bug for every answer. Here a thought is enough: a greedy token is the likeliest of its row, so none has less than 1/4096, and eleven of them no less than -91.5 together.
+# The wrong sum is finite, negative and looks like a log-probability. Each term says how likely the model finds it to write once more the word that it has just read. A comparison with another route, as in section 3, finds this bug for every answer. Here a thought is enough: a greedy token is the likeliest of its row, so none has less than 1/{{tok.vocab_size}}, and {{len(answer)}} of them no less than {{-len(answer) * np.log(tok.vocab_size):.1f}} together.
 #
 # Other edits to try, most of them with the result to expect:
 #
-# * Section 1: use `user("what is the capital of japan")`. No capitals, no question mark. The answer is another one, "I don't know about that.", and the model is surer of it than of Tokyo: it knows a country by its capital letter. With `Japan` and a question mark, Tokyo comes back.
+# * Section 1: use `user("what is the capital of japan")`. No capitals, no question mark: see how sure the model still is of its answer, and which of the two it misses more.
 # * Section 1: leave `+ said.stopped` out of `answer`. The sum is now the one of all answers that **begin** so. It can only grow, but hardly does here: the end was as good as certain.
 #   Then section 3 stops with a ValueError: the sampler counted the end too, and has one number more.
 # * Section 5: draw at temperature 1.5. The commonest answer comes less often than its product says, and the assertion stops: you draw from another distribution than the model's.

@@ -118,7 +118,7 @@ before, after = (bits_per_byte(assistant.model, tok, sample) for assistant in (b
 assert 0.9 < after / before < 1.1 and sum(right["tuned"]) > 2 * sum(right["base"])
 
 # %% [markdown]
-# The same two models, and two metrics that tell two stories. They predict text equally well: the tuned model has gone on reading (replay, lesson 12) and forgot nothing.
+# The same two models, and two metrics that tell two stories. They predict text almost equally well, the tuned model even a little better: it has gone on reading (replay, lesson 12).
 # In answers they are worlds apart, asked like this: the base as *Question: ... Answer:*. (Asked by the beginning of a text like those that it has read, as at the end of lesson 13, it does far better. How one asks is a part of the number.)
 # Whoever looks only at the first number does not see that one of them does what it is told and the other does not.
 # How far two models are apart, and which of them is "better", cannot be said before somebody says what for.
@@ -224,7 +224,7 @@ for shift, model, hatch in ((-0.2, "tuned model", ""), (0.2, "copy of the questi
 axes.set_xticks(places, results)
 axes.set(ylabel="mean score (%)", ylim=(0, 112))
 axes.grid(False, axis="x")
-axes.legend()
+axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 save_svg(figure, FIGURES / "metrics.svg", "Four metrics for two models. By recall the copy of the "
          "question is level with the tuned model, by the three others it is far behind.")
 
@@ -243,7 +243,7 @@ save_svg(figure, FIGURES / "metrics.svg", "Four metrics for two models. By recal
 # \sqrt{\frac{p (1 - p)}{n}}
 # ```
 #
-# and in 95 cases of 100 it lies within 1.96 of these. The textbook now puts `r` in the place of `p`. That is an error. See what it does with 20 of 20:
+# and in 95 cases of 100 it lies within 1.96 standard deviations of `p`. The textbook now puts `r` in the place of `p`. That is an error. See what it does with 20 of 20:
 
 # %%
 def textbook(right, n, z=1.96):
@@ -530,7 +530,7 @@ for n in (4, 8, 16, 24):
 # The length of the run matters. Our texts are made from patterns, so short runs are shared by honest questions too: false alarms. Long runs find the six.
 # A run that is too long misses a leak in which a single word was changed.
 #
-# Our world is better off than the internet. Its splits are made *before* the text: every invented name and certain pairs of words belong to one split only. A quarter of the facts can be read but is never asked in training; half of the questions about facts are about those.
+# Our world is better off than the internet. Its splits are made *before* the text: every invented name and certain pairs of words belong to one split only. A quarter of the facts can be read in training but are never asked about; half of the test questions about facts are about these.
 #
 # ## 11. Break it
 #

@@ -1,4 +1,4 @@
-"""A loss: cross-entropy that also pulls the logits' scale towards 0, the z-loss of PaLM (Chowdhery et al. 2022, section 5).
+"""A loss: cross-entropy that also pulls log Z, the logits' common offset, towards 0, the z-loss of PaLM (Chowdhery et al. 2022, section 5).
 
     loss = -log p(target) + WEIGHT * log(Z)^2          Z = sum of exp(logits), which cross-entropy leaves free
 

@@ -29,7 +29,7 @@ def compile_ahead(shape):
 
     def wait():
         if child.poll() is None:
-            print("compiling kernels, which is done once", flush=True)
+            print("waiting for the kernels, which are compiled at the first run", flush=True)
         return child.wait()
 
     return wait

@@ -7,11 +7,10 @@ import numpy as np
 from minigpt.files import find_folder
 from minigpt.interop import huggingface, safetensors
 from minigpt.model import GPT
+from minigpt.text.formats import has_tokenizer
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint
-
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "encoder.json")
 
 
 def add_import_arguments(parser):
@@ -46,23 +45,20 @@ def _add_output(parser):
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="type of the numbers in the file (default float32)")
 
 
-def _has_tokenizer(folder):
-    return any((folder / name).exists() for name in TOKENIZER_FILES)
-
-
 def _tokenizer(folder):
-    return Tokenizer.load(folder) if _has_tokenizer(folder) else None
-
-
-def _parts(tok):
-    """What two tokenizers that are the same have in common."""
-    return tok and (tok.vocabulary, tok.merges, tok.special_tokens, tok.split)
+    return Tokenizer.load(folder) if has_tokenizer(folder) else None
 
 
 def _may_replace(folder):
     """Whether a folder holds no model, or one that we have written."""
     weights = folder / huggingface.WEIGHTS
     return safetensors.has_checksum(weights) if weights.exists() else not any((folder / name).exists() for name in huggingface.MODEL_FILES)
+
+
+def spare_tokenizer(folder, tok):
+    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten."""
+    if has_tokenizer(folder) and _tokenizer(folder) != tok:
+        raise ValueError(f"--out is {folder}, which holds another tokenizer that would be overwritten; choose another")
 
 
 def with_chat_tokens(model, tok):
@@ -111,15 +107,17 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False, average=()):
     model = GPT.from_pretrained(folder, backend="numpy")
     tok = _tokenizer(folder) if with_tokenizer else None
     for other in others:
-        if _parts(_tokenizer(other)) != _parts(tok):
+        if _tokenizer(other) != tok:
             raise ValueError(f"{other} has another tokenizer than {folder}, so their weights have no mean; leave it out of --average")
     if others:
         model = mean_model([model, *(GPT.from_pretrained(other, backend="numpy") for other in others)])
-    if tok is None and _has_tokenizer(Path(arguments.out)):
+    if tok is None and has_tokenizer(Path(arguments.out)):
         raise ValueError(f"{arguments.out} holds a tokenizer, which would be taken for that of this model, which has none; choose another --out")
     if chat:
         if tok is None:
             raise ValueError(f"{folder} has no tokenizer to which --chat could add tokens; leave --chat out")
         model, tok = with_chat_tokens(model, tok)
+    if not (Path(arguments.out) / "config.json").exists():  # no model, which may be converted anew
+        spare_tokenizer(Path(arguments.out), tok)
     huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)
     print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

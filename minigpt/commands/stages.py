@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.commands.ahead import compile_ahead
+from minigpt.commands.folders import spare_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
 from minigpt.files import find_folder, make_folder, parse_json, read_bytes, read_json, write_json
@@ -70,6 +71,8 @@ def run_tokenizer(arguments):
         _spare(folder, arguments.text)
         if (folder / "config.json").exists():
             raise ValueError(f"--out is {arguments.out}, which holds a model whose tokenizer would be replaced; choose another")
+        if (folder / SETTINGS).exists():
+            raise ValueError(f"--out is {arguments.out}, which belongs to a run whose tokenizer would be replaced; choose another")
     if arguments.model and (arguments.text, arguments.vocab_size, arguments.split) != (None, None, None):
         raise ValueError("--model takes a tokenizer as it is; leave --text, --vocab-size and --split out")
     vocab_size, split = VOCAB_SIZE if arguments.vocab_size is None else arguments.vocab_size, arguments.split or "han"
@@ -82,6 +85,7 @@ def run_tokenizer(arguments):
     else:
         tok = world_tokenizer(load_world(), vocab_size)
     if arguments.out:
+        spare_tokenizer(folder, tok)
         tok.save(arguments.out, chat_template=chat_template(tok))
         print(f"{tok.vocab_size} tokens saved in {arguments.out}")
     if arguments.show is not None:
@@ -100,7 +104,7 @@ def add_pretrain_arguments(parser):
     parser.add_argument("--preset", choices=PRESETS, help="size of the model (default micro)")
     parser.add_argument("--arch", choices=ARCHITECTURES, help="family of the architecture (default: GPT-2's body with rotary positions)")
     _add_backend(parser)
-    add_flags(parser.add_argument_group("shape (instead of the preset's; shown: GPTConfig's own defaults)"), GPTConfig(), skip=SHAPE)
+    add_flags(parser.add_argument_group("shape (instead of the preset's; shown: micro's)"), PRESETS["micro"], skip=SHAPE)
     parser.add_argument("--vocab-size", type=int, help=f"tokens of a tokenizer trained here (default {VOCAB_SIZE}; GPT-3: 50257)")
     add_flags(parser.add_argument_group("training"), PRETRAIN, skip=("replay",))
 
@@ -118,20 +122,33 @@ def run_pretrain(arguments):
         tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
     else:
         tok = world_tokenizer(world, shape.vocab_size, config.seed)
+    if not checkpoint.exists(folder):
+        spare_tokenizer(folder, tok)
     shape = check_pair(shape, tok) if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
-    model = GPT.from_pretrained(base, backend=arguments.backend) if base else GPT(shape, config.seed, backend=arguments.backend)
+    model = _base_model(base, arguments) if base else GPT(shape, config.seed, backend=arguments.backend)
     config = whole_rows(config, shape.block_size)
-    print(f"{model.num_parameters():,} parameters, {config.steps} steps of {config.batch_tokens} tokens")
+    print(f"{model.num_parameters():,} parameters, a vocabulary of {tok.vocab_size:,} tokens, {config.steps} steps of {config.batch_tokens} tokens")
     compiled()
     finish(model, tok, pretrain.pretrain(model, rows, validation, config, folder, goes_on=bool(base)), config, folder)
+
+
+def _base_model(folder, arguments):
+    """The model to go on from, with the dropout that is asked for -> GPT"""
+    model = GPT.from_pretrained(folder, backend=arguments.backend)
+    if arguments.dropout is None:
+        return model
+    other = GPT(dataclasses.replace(model.config, dropout=arguments.dropout), backend=arguments.backend)
+    other.params.flat[:], other.stop = model.params.flat, model.stop
+    return other
 
 
 def _shape(arguments, base):
     """The shape of the model to train: that of the base, or what preset, family and flags say; then the tokenizer decides vocab_size."""
     if base:
         shape = GPTConfig.from_pretrained(base)
+        shape = shape if arguments.dropout is None else dataclasses.replace(shape, dropout=arguments.dropout)
         if arguments.tokenizer or arguments.preset or arguments.arch or from_flags(shape, arguments) != shape:
             raise ValueError("--model has its own shape and tokenizer; leave --tokenizer, --preset, --arch and the flags of the shape out")
         return shape
@@ -152,7 +169,9 @@ def add_sft_arguments(parser):
     parser.add_argument("--dev", type=int, metavar="N", default=20, help="ask N dev prompts per family every --eval-every steps and keep the model that does best (default 20; 0: keep the last); only for the world's instructions")
     parser.add_argument("--show", type=int, metavar="N", default=0, help="instead: print N conversations token by token, in colour what the model learns to write")
     _add_backend(parser)
-    add_flags(parser.add_argument_group("training"), SFT)
+    training = parser.add_argument_group("training")
+    training.add_argument("--dropout", type=float, metavar="FLOAT", help="probability of dropping a channel on the residual path (default: the base's)")
+    add_flags(training, SFT)
 
 
 def run_sft(arguments):
@@ -174,7 +193,9 @@ def run_sft(arguments):
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
     folder = _run_folder(arguments.out, arguments.instructions, arguments.held_out, arguments.text)
-    model = GPT.from_pretrained(base, backend=arguments.backend)
+    if not checkpoint.exists(folder):
+        spare_tokenizer(folder, tok)
+    model = _base_model(base, arguments)
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
     dev = arguments.dev if conversations is None else 0

@@ -3,6 +3,7 @@ import contextlib
 import functools
 import itertools
 import json
+import random
 import sys
 
 from minigpt.config import ANSWER, SampleConfig, add_flags, from_flags
@@ -18,9 +19,11 @@ from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.train.pretrain import VALIDATION_SEED
 from minigpt.world import load_world, pretraining_documents
+from minigpt.world.careless import typed_carelessly
 from minigpt.world.handwritten import handwritten
 
 PROMPTS = 200  # of each family, where `eval` is not told how many
+MOST = 1000  # continuations side by side: each has its part of the cache
 
 
 def _add_model(parser, default="micro"):
@@ -60,8 +63,11 @@ def run_answer(arguments):
             raise ValueError(f"--wrong: {error}") from None
     generation = assistant.generations([messages], lambda piece: print(piece, end="", flush=True), arguments.stop, **settings)[0]
     print()
-    if generation.finish == "length" and arguments.max_new_tokens is None:
-        print(f"cut off after {len(generation.ids)} tokens; --max-new-tokens allows more, as far as the context of {assistant.model.config.block_size} has room", file=sys.stderr)
+    limit = assistant.model.config.block_size
+    if generation.finish == "length" and len(generation.prompt) + len(generation.ids) >= limit:
+        print(f"cut off after {len(generation.ids)} tokens: the context of {limit} is full; shorten the instruction", file=sys.stderr)
+    elif generation.finish == "length" and arguments.max_new_tokens is None:
+        print(f"cut off after {len(generation.ids)} tokens; --max-new-tokens allows more, as far as the context of {limit} has room", file=sys.stderr)
     if arguments.explain:
         print("\n" + explain(assistant, generation, {"no instruction": [], f"a wrong one ({arguments.wrong})": wrong}))
 
@@ -106,8 +112,8 @@ def add_sample_arguments(parser):
 
 def run_sample(arguments):
     """Continue a text as the model thinks it goes on."""
-    if arguments.n < 1:
-        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
+    if not 1 <= arguments.n <= MOST:
+        raise ValueError(f"-n is {arguments.n}; it must be at least 1 and at most {MOST}")
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     tok = assistant.tokenizer
     try:
@@ -130,6 +136,7 @@ def add_eval_arguments(parser):
     parser.add_argument("--handwritten", action="store_true", help="instead: the prompts in data/handwritten, which come from no template, with the answers")
     parser.add_argument("--split", choices=("dev", "test"), help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, help=f"prompts per family (default {PROMPTS})")
+    parser.add_argument("--careless", action="store_true", help="type the prompts without care for capital letters and full stops, as many people do")
     parser.add_argument("--report", action="store_true", help="-n prompts per kind, one row per axis of generalisation, beside what is asked of the shipped model")
     parser.add_argument("--readme", action="store_true", help="with --report: write the table into README.md")
     parser.add_argument("--show", type=int, metavar="N", default=0, help="also print N wrong answers of the model, each with its prompt and the reference")
@@ -150,10 +157,12 @@ def run_eval(arguments):
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
     if arguments.json and (arguments.handwritten or arguments.report):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
-    if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.n or arguments.split):
-        raise ValueError("--handwritten shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --split and -n out")
+    if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.careless or arguments.n or arguments.split):
+        raise ValueError("--handwritten shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --careless, --split and -n out")
     if arguments.show < 0 or arguments.show and (arguments.handwritten or arguments.json):
         raise ValueError(f"--show is {arguments.show}; it must be 0 or more, and without --handwritten, which shows every answer, and --json")
+    if arguments.careless and arguments.readme:
+        raise ValueError("--readme writes the table of the prompts as they are; leave --careless out")
     if arguments.report and arguments.by:
         raise ValueError("--report has rows of its own; leave --by out")
     world, columns, outcomes = load_world(), {}, {}
@@ -161,6 +170,9 @@ def run_eval(arguments):
         return _handwritten(world, arguments)
     make = report.questions if arguments.report else tasks.evaluation_examples
     questions = make(world, arguments.split or "dev", arguments.n or PROMPTS, arguments.seed)
+    if arguments.careless:
+        rng = random.Random(arguments.seed)
+        questions = [typed_carelessly(world, rng, question) for question in questions]
     facets = sorted({facet for question in questions for facet in question.facets})
     if arguments.by and arguments.by not in facets:
         raise ValueError(f"--by is {arguments.by}; it must be one of {', '.join(facets)}")

@@ -107,7 +107,7 @@ def lesson_map(folder):
         rows.append(f"| [{lesson.title}]({path.name}/) | {lesson.header['question']} | {lesson.header['needs']} "
                     f"| {lesson.header['builds']} | {lesson.header['minutes']} | {points} |")
     return "\n".join([
-        "<!-- made from the headers of the lessons by `python -m minigpt lesson weave`: change those -->",
+        "<!-- made from the headers of the lessons by `python -m minigpt lesson weave --all`: change those -->",
         "# Lessons", "",
         "Each lesson asks one question and answers it with code that you can run. The pages are made by running the scripts, "
         "so every number and figure on them is what the code really gave.", "",

@@ -26,14 +26,16 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     that has only seen text can be asked; "few-shot": the same after solved examples of the same kind, as many as fit;
     "natural": as the beginning of a text like those that it has read ("... In Chinese:"), where there are such, else "plain".
     shots: {(family, kind): list of Example} for "few-shot", from `few_shots`. label: of the progress shown; None: none.
+    A conversation that is too long for the model's context has no answer: "".
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    answers = [None] * len(questions)
-    progress = Progress(label, len(questions), unit="answers") if label else None
+    answers = [""] * len(questions)
+    progress, done = Progress(label, len(questions), unit="answers") if label else None, []
 
     def work(chunk):
         if style == "chat":
+            chunk = [i for i in chunk if _fits(assistant, questions[i])]
             texts = assistant.answers([questions[i].messages for i in chunk])
         else:
             solved = [(shots or {}).get((questions[i].family, questions[i].kind), ()) if style == "few-shot" else () for i in chunk]
@@ -41,12 +43,22 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
                                                for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
+        done.extend(texts)
         if progress:
-            progress.update(sum(answer is not None for answer in answers))
+            progress.update(len(done))
 
     with worker_pool(shards=len(chunks)) as run_all:
         run_all(work, chunks)
+    if label and len(done) < len(questions):
+        print(f"{len(questions) - len(done)} of {len(questions)} prompts are too long for the context of {assistant.model.config.block_size} and count as wrong", flush=True)
     return answers
+
+
+def _fits(assistant, question):
+    try:
+        return bool(assistant.prompt(question.messages))
+    except ValueError:
+        return False
 
 
 def dev_scores(assistant, world, n):
@@ -66,8 +78,8 @@ def dev_scores(assistant, world, n):
 
 
 def few_shots(world, most=8):
-    """Solved training examples of every kind, as short as evaluated ones -> {(family, kind): list of Example}"""
-    world = dataclasses.replace(world, practice={**world.practice, "more": 0.0}, cache={})
+    """Solved training examples of every kind, as short and as neat as evaluated ones -> {(family, kind): list of Example}"""
+    world = dataclasses.replace(world, practice={**world.practice, "more": 0.0, "careless": 0.0}, cache={})
     return {(name, kind): examples(world, name, "train", most, 0, kind) for name in world.families for kind in FAMILIES[name].kinds}
 
 

@@ -218,7 +218,7 @@ def _plain(config):
 def _typed(ours, theirs, value):
     """The value if it has its field's type and a possible size; JSON's 1, 1.0 and true are not the same here."""
     kind = next(item.type for item in dataclasses.fields(GPTConfig) if item.name == ours)
-    if kind is float and type(value) is int and abs(value) <= LIMIT:
+    if kind is float and type(value) is int and abs(value) <= 2**53:  # a float can hold it
         value = float(value)
     right = type(value) is bool if kind is bool else isinstance(value, kind) and type(value) is not bool
     if not right or type(value) is int and not 0 < value <= LIMIT:

@@ -70,7 +70,7 @@ def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="f
     params {our name: array}; metadata {str: str} goes into model.safetensors; dtype "float32" | "float16" of the file; stop:
     ids that end a text beside the tokenizer's own. A mix that transformers does not have is written with our own model_type,
     or with portable=True refused with a ValueError that says what it would take. Each file is replaced as a whole, the
-    weights last.
+    weights first: if a disk has no room for them, the folder stays as it was.
     """
     family = families.FAMILIES[families.family_of(config, portable)]
     expected = _expected(family, config)
@@ -86,12 +86,12 @@ def write_folder(folder, config, params, tokenizer=None, metadata=None, dtype="f
         tensors |= dict(zip(theirs, parts))
     ids = _special_ids(config, tokenizer, stop)
     folder = files.make_folder(folder)
+    safetensors.save_file(tensors, folder / WEIGHTS, {**(metadata or {}), "format": "pt"})      # transformers insists on "format"
     if tokenizer is not None:
         tokenizer.save(folder, model_max_length=config.block_size, chat_template=template.chat_template(tokenizer))
     files.write_json(folder / "generation_config.json", ids)
     files.write_json(folder / "config.json", {**families.to_json(config), "dtype": dtype, "bos_token_id": ids["bos_token_id"],
                                               "eos_token_id": ids["bos_token_id"]})
-    safetensors.save_file(tensors, folder / WEIGHTS, {**(metadata or {}), "format": "pt"})      # transformers insists on "format"
 
 
 def _read_config(folder):

@@ -20,7 +20,8 @@ class KVCache:
     """Keys and values of the tokens already read, one array for all layers.
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
-    plan: where the fused kernel finds the weights, once it has been asked for. alone: how many tokens it reads with one thread
+    plan: where the fused kernel finds the weights, once it has been asked for; as they may be copies, a cache is of no use after the
+    weights have changed. alone: how many tokens it reads with one thread
     before it tries two; seconds: what the last of them took.
     """
 

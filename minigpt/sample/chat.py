@@ -32,6 +32,7 @@ def chat(assistant, settings, lines, write):
         elif command:
             asked = [*messages, {"role": "user", "content": line.strip()}]
             try:
+                assistant.prompt(asked)  # what is too long is refused before the assistant speaks
                 write("gpt: ")
                 generation = assistant.generations([asked], on_text=write, **settings)[0]
             except ValueError as error:
@@ -48,7 +49,8 @@ def _command(command, argument, assistant, messages, last, settings):
     if command == "/new":
         return "forgotten\n"
     if command == "/back":
-        return f"{len(messages) // 2} questions remain\n"
+        left = len(messages) // 2
+        return f"{left} question{'s remain' if left != 1 else ' remains'}\n"
     if command == "/show":
         return show_mask(*render(messages, assistant.tokenizer), assistant.tokenizer, colour=wants_colour()) + "\n" if messages else "nothing was said yet\n"
     if command == "/explain":

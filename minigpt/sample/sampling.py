@@ -29,7 +29,7 @@ def distribution(logits, config, seen=None, allowed=None):
 
     logits (B, V) -> probabilities (B, V) float64, rows sum to 1
     seen: one sequence of ids per row, for the repetition penalty. allowed: ids that may come next; None: all.
-    Order: penalty (Keskar et al. 2019), allowed set, temperature, top-k, min-p, top-p (Holtzman et al. 2020).
+    Order: penalty (after Keskar et al. 2019), allowed set, temperature, top-k, min-p, top-p (Holtzman et al. 2020).
     """
     z = np.asarray(logits, np.float64)
     if not np.isfinite(z.max(axis=1)).all():
@@ -60,6 +60,7 @@ def penalise(logits, seen, penalty):
     z, limit = logits.copy(), np.finfo(logits.dtype).max
     for row, ids in zip(z, seen, strict=True):
         ids = np.unique(np.asarray(ids, np.int64))
+        ids = ids[ids < len(row)]  # of a model with more ids than its tokenizer, some of those read are never written
         with np.errstate(over="ignore"):  # neither a huge nor a tiny penalty makes a token infinitely unlikely or likely: it may be the only one allowed
             row[ids] = np.clip(np.where(row[ids] > 0.0, row[ids] / penalty, row[ids] * penalty), -limit, limit)
     return z

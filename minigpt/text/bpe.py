@@ -143,5 +143,5 @@ def encoder(byte_ids, merges, merged, split):
 
 
 def rank_table(merges):
-    """[(left, right)] -> {(left, right): rank}; of equal pairs the first counts."""
-    return {pair: rank for rank, pair in reversed(list(enumerate(merges)))}
+    """[(left, right)] -> {(left, right): rank}; of equal pairs the last counts, as in tokenizers."""
+    return {pair: rank for rank, pair in enumerate(merges)}

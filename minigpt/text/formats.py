@@ -53,8 +53,14 @@ def config(special_tokens, model_max_length):
     if model_max_length is not None:
         result["model_max_length"] = model_max_length
     if "<|endoftext|>" in special_tokens:
-        result["bos_token"] = result["eos_token"] = "<|endoftext|>"
+        result["bos_token"] = result["eos_token"] = result["pad_token"] = "<|endoftext|>"
+        result["padding_side"] = "left"  # so that every row of a batch ends where its next token comes
     return result
+
+
+def has_tokenizer(folder):
+    """Whether a folder (Path) holds what `read_folder` would read, or a part of it."""
+    return any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
 
 
 def read_folder(folder):
@@ -68,7 +74,7 @@ def read_folder(folder):
     for vocab, merges in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
         if (folder / vocab).is_file() and (folder / merges).is_file():
             return from_names(read_json(folder / vocab), read_merges(folder / merges), None, "gpt2", folder / vocab)
-    raise FileNotFoundError(f"no tokenizer in {folder}: it needs tokenizer.json, or vocab.json and merges.txt")
+    raise FileNotFoundError(f"no tokenizer in {folder}: it needs tokenizer.json, or vocab.json and merges.txt (from_pretrained takes a shipped model's name)")
 
 
 def read_merges(path):

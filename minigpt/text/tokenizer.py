@@ -36,6 +36,11 @@ class Tokenizer:
         self._merged = [ids[self.vocabulary[left] + self.vocabulary[right]] for left, right in self.merges]
         self._plain = bpe.encoder(self._byte_ids, self.merges, self._merged, split)
 
+    def __eq__(self, other):
+        """Whether both give every text the same ids; the backend does not count."""
+        return isinstance(other, Tokenizer) and all(getattr(self, name) == getattr(other, name)
+                                                    for name in ("vocabulary", "merges", "special_tokens", "split"))
+
     @classmethod
     def train(cls, texts, vocab_size, special_tokens=(), split="gpt2", backend="fast"):
         """Learn a vocabulary from texts (a str, or an iterable of str), cut at special tokens and into pieces first.

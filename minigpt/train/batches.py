@@ -71,7 +71,7 @@ def document_stream(documents, tok, tokens):
 
 
 def rows_from_stream(ids, T, first=None):
-    """Cut one long stream into rows of T+1 tokens that overlap by one, so that every token is predicted once.
+    """Cut one long stream into rows of T+1 tokens that overlap by one: each is predicted once. What fills no row is left out.
 
     ids (N,), first (N,) bool: a document begins here; None: one document, and no starts -> Rows
     """

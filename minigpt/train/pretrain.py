@@ -27,6 +27,8 @@ def text_rows(path, tok, T):
     """
     text = read_text(path)
     cut = len(text) * 9 // 10
+    inside = text.find(END, max(0, cut - len(END) + 1), cut + len(END) - 1)
+    cut = cut if inside < 0 else inside
     try:
         return _rows(_documents(text[:cut]), tok, T), _rows(_documents(text[cut:]), tok, T)
     except ValueError as error:

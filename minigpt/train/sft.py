@@ -101,7 +101,7 @@ def _checked(record):
 def check_length(messages, tok, T):
     """ValueError where a conversation does not fit a row of T+1 tokens."""
     if (length := len(render(messages, tok)[0])) > T + 1:
-        raise ValueError(f"the conversation has {length} tokens with its template, the model's context holds {T + 1}; shorten it")
+        raise ValueError(f"the conversation has {length} tokens with its template; a row of the model's context of {T} holds {T + 1}: shorten it")
 
 
 def tuning_rows(conversations, tok, T):
@@ -144,8 +144,8 @@ def tune(model, rows, replay, config, folder=None, on_eval=None, expected=None):
     T = rows.tokens.shape[1] - 1
     config = whole_rows(config, T)
     per_step, old = config.batch_tokens // T, 0 if replay is None else replay_rows(config, T)
-    about = {"stage": "sft", "base": checkpoint.fingerprint(model.params.flat),
-             "data": checkpoint.fingerprint(rows.tokens, rows.mask, None if replay is None else replay.tokens)}
+    arrays = [array for data in (rows, replay) if data is not None for array in (data.tokens, data.starts, data.mask)]
+    about = {"stage": "sft", "base": checkpoint.fingerprint(model.params.flat), "data": checkpoint.fingerprint(*arrays)}
 
     def batch(step):
         new = batch_at(step, rows, per_step - old, config.seed)

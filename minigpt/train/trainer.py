@@ -182,7 +182,6 @@ def _save(run, model, state, config, log):
     checkpoint.save(run.folder, model, state, config, run.about or {})
 
 
-
 def _compare(entry, expected):
     """Print where this step's numbers lie among those of earlier runs, if these were recorded."""
     for name, bands in expected.items():

@@ -63,8 +63,11 @@ def statements(world, fact):
 
 
 def question(world, fact, rng, split="training"):
-    """One question form of those that belong to a split ("training": all that training draws)."""
-    return capital(fill(rng.choice(world.relations[fact.relation].asks[split]), fact.words))
+    """One question form of those that belong to a split ("training": all that training draws, now and then "Capital of France?")."""
+    relation = world.relations[fact.relation]
+    if split == "training" and is_due(world, rng, "train", "terse"):
+        return capital(fill(rng.choice(relation.notes), fact.words)) + "?"
+    return capital(fill(rng.choice(relation.asks[split]), fact.words))
 
 
 def short_answers(world, fact):

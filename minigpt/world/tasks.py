@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import islice
 
 from minigpt.world import answer, chat, refuse, summarise, translate, write
+from minigpt.world.careless import typed_carelessly
+from minigpt.world.shares import is_due
 from minigpt.world.splits import SPLITS, split_of
 
 FAMILIES = {module.FAMILY.name: module.FAMILY for module in (summarise, translate, answer, write, chat, refuse)}
@@ -57,7 +59,8 @@ def one_example(world, record, kind, split, rng):
             continue
         if kind not in record.hashed or split_of("prompt", prompt_text(example), percent=10) == split:
             pairs = "none" if kind in record.hashed else "seen" if split == "train" else "held-out"
-            return replace(example, facets={**example.facets, "combination": pairs})
+            example = replace(example, facets={**example.facets, "combination": pairs})
+            return typed_carelessly(world, rng, example) if is_due(world, rng, split, "careless") else example
 
 
 def prompt_text(example):

@@ -21,7 +21,8 @@ def attention_forward(q, k, v, starts=None, slopes=None):
     """softmax(q k^T / sqrt(D)) v, causal; see ops. The cache: inputs, output, (2, B, H, T) largest scores and 1 / sums."""
     B, T, H, D = q.shape
     k, v = np.asarray(k, q.dtype), np.asarray(v, q.dtype)
-    must_fit(k.shape == v.shape == (B, T, k.shape[2], D) and H % k.shape[2] == 0 and (starts is None or starts.shape == (B, T)), q=q, k=k, v=v, starts=starts)
+    must_fit(k.shape == v.shape == (B, T, k.shape[2], D) and H % k.shape[2] == 0 and (starts is None or starts.shape == (B, T))
+             and (slopes is None or slopes.shape == (H,)), q=q, k=k, v=v, starts=starts, slopes=slopes)
     starts = np.zeros((0, 0), np.int32) if starts is None else np.asarray(starts, np.int32)
     slopes = np.zeros(0, q.dtype) if slopes is None else np.asarray(slopes, q.dtype)
     out = np.empty((B, T, H, D), q.dtype)
@@ -56,8 +57,8 @@ def _forward(q, k, v, starts, slopes, out, sums):
     scale = q.dtype.type(1 / math.sqrt(D))
     key, value, query, turned = _panels(T, q), _panels(T, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
     scores = aligned(1, key.shape[1], WIDTH, q)[0]  # keys by queries
-    rows = np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)  # of the output
-    sight, block = np.empty((2, COLUMNS), q.dtype), np.empty((2, COLUMNS), q.dtype)
+    rows = np.zeros((1, WIDTH, len(key) * COLUMNS), q.dtype)  # of the output; those that it does not fill are scaled too
+    sight, block = np.empty((2, COLUMNS), q.dtype), np.zeros((2, COLUMNS), q.dtype)
     for b in range(B):
         for h in range(H):
             if h % group == 0:
@@ -85,7 +86,7 @@ def _backward(dout, q, k, v, starts, slopes, out, sums, dq, dk, dv):
     group = H // k.shape[1]
     scale = q.dtype.type(1 / math.sqrt(D))
     key, value, dkey, dvalue = _panels(T, q), _panels(T, q), _panels(T, q), _panels(T, q)
-    query, drows, rows = _panels(COLUMNS, q), _panels(COLUMNS, q), np.empty((1, WIDTH, len(key) * COLUMNS), q.dtype)
+    query, drows, rows = _panels(COLUMNS, q), _panels(COLUMNS, q), np.zeros((1, WIDTH, len(key) * COLUMNS), q.dtype)
     query_turned, drows_turned, out_turned = _panels(COLUMNS, q), _panels(COLUMNS, q), _panels(COLUMNS, q)
     probs, dscores = aligned(1, key.shape[1], WIDTH, q)[0], aligned(1, key.shape[1], WIDTH, q)[0]
     sight, block = np.empty((2, COLUMNS), q.dtype), np.zeros((2, COLUMNS), q.dtype)

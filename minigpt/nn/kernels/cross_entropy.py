@@ -7,13 +7,14 @@ import numpy as np
 from minigpt.jit import jit
 from minigpt.nn.kernels.exponential import exp
 from minigpt.nn.kernels.primitives import maximum
-from minigpt.nn.kernels.shapes import must_fit
+from minigpt.nn.kernels.shapes import must_fit, must_lie_below
 
 
 def cross_entropy_forward(logits, targets):
     """logits (N, V), targets (N,) int -> nll (N,) in nats; the cache keeps the log-sum-exp of every row"""
     logits, targets = np.ascontiguousarray(logits), np.asarray(targets, np.int64)
     must_fit(targets.shape == (len(logits),), logits=logits, targets=targets)
+    must_lie_below(logits.shape[1], targets)
     nll, lse = np.empty(len(logits), logits.dtype), np.empty(len(logits), logits.dtype)
     _forward(logits, targets, nll, lse)
     return nll, (logits, targets, lse)

@@ -35,7 +35,7 @@ def sigmoid(x):
 
 
 def erf(x):
-    """The error function; in float32 to 2e-7 of 1."""
+    """The error function; in float32 to 6e-7 of 1."""
     return math.erf(x)
 
 

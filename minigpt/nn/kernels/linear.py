@@ -14,7 +14,7 @@ def linear_forward(x, weight, bias=None):
     rows, weight = _rows(x), np.ascontiguousarray(weight, x.dtype)  # (N, C)
     must_fit(rows.shape[1] == len(weight) and (bias is None or bias.shape == weight.shape[1:]), x=x, weight=weight, bias=bias)
     y = np.empty((len(rows), weight.shape[1]), x.dtype)
-    product(rows, weight, np.zeros((1, weight.shape[1]), x.dtype) if bias is None else np.asarray(bias, x.dtype).reshape(1, -1), y)
+    product(rows, weight, np.zeros((1, weight.shape[1]), x.dtype) if bias is None else np.ascontiguousarray(bias, x.dtype).reshape(1, -1), y)
     return y.reshape(*x.shape[:-1], weight.shape[1]), (rows, weight, bias is not None, x.shape)
 
 

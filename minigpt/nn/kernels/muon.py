@@ -5,11 +5,13 @@ import numpy as np
 
 from minigpt.jit import jit
 from minigpt.nn.kernels.matmul import product, product_with_itself
+from minigpt.nn.kernels.shapes import must_fit
 from minigpt.nn.ops import MUON_MOMENTUM, POLYNOMIALS
 
 
 def muon_update(p, g, m, lr, decay):
     """One Muon update of a matrix in place. p g m (n_in, n_out)"""
+    must_fit(p.shape == g.shape == m.shape, p=p, g=g, m=m)
     step = lr * math.sqrt(max(1.0, p.shape[1] / p.shape[0]))
     _update(p, g, m, np.array([1.0 - MUON_MOMENTUM, MUON_MOMENTUM, 1.0 - lr * decay, step], p.dtype), np.array(POLYNOMIALS, p.dtype))
 
@@ -17,7 +19,7 @@ def muon_update(p, g, m, lr, decay):
 @jit
 def _update(p, g, m, numbers, polynomials):
     rate, momentum, keep, step = numbers
-    x, square = np.empty_like(p), p.dtype.type(0)
+    x, square = np.empty(p.shape, p.dtype), p.dtype.type(0)
     for i in range(len(p)):
         row, gradient, mean = x[i], g[i], m[i]
         for j in range(len(row)):

@@ -22,6 +22,7 @@ def layernorm_forward(x, gain, bias, eps=1e-5):
 def layernorm_backward(dy, cache):
     """dy (..., C) -> dx (..., C), dgain (C,), dbias (C,) or None"""
     rows, mean, rstd, gain, has_bias = cache
+    must_fit(dy.shape[-1:] == gain.shape and dy.size == rows.size, dy=dy, x=rows)
     dx, dgain, dbias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
     _layernorm_backward(np.ascontiguousarray(dy, rows.dtype).reshape(rows.shape), rows, mean, rstd, gain, dx, dgain, dbias)
     return dx.reshape(dy.shape), dgain, dbias if has_bias else None
@@ -40,6 +41,7 @@ def rmsnorm_forward(x, gain, eps=1e-5):
 def rmsnorm_backward(dy, cache):
     """dy (..., C) -> dx (..., C), dgain (C,)"""
     rows, rstd, gain = cache
+    must_fit(dy.shape[-1:] == gain.shape and dy.size == rows.size, dy=dy, x=rows)
     dx, dgain = np.empty_like(rows), np.zeros_like(gain)
     _rmsnorm_backward(np.ascontiguousarray(dy, rows.dtype).reshape(rows.shape), rows, rstd, gain, dx, dgain)
     return dx.reshape(dy.shape), dgain

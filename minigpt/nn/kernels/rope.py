@@ -17,7 +17,7 @@ def rope_backward(dy, cache):
 
 
 def _rotated(x, cos, sin, direction):
-    must_fit(cos.shape == sin.shape and cos.shape[-2:] == (x.shape[1], x.shape[3] // 2) and cos.shape[:-2] in ((), x.shape[:1]), x=x, cos=cos, sin=sin)
+    must_fit(cos.shape == sin.shape and (cos.shape[-2], 2 * cos.shape[-1]) == (x.shape[1], x.shape[3]) and cos.shape[:-2] in ((), x.shape[:1]), x=x, cos=cos, sin=sin)
     x = x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
     y = np.empty(x.shape, x.dtype)
     shape = (-1, *cos.shape[-2:])  # (1 or B, T, D/2)

@@ -162,8 +162,7 @@ def merge_table(merges, merged):
         row = first_row(table, key)
         while table[row, 1] != NONE and table[row, 0] != key:
             row = row + 1 & size - 1
-        if table[row, 1] == NONE:  # of equal pairs the first counts
-            table[row, 0], table[row, 1] = key, np.int64(rank) << 32 | merged[rank]
+        table[row, 0], table[row, 1] = key, np.int64(rank) << 32 | merged[rank]  # of equal pairs the last counts
     return table
 
 
