@@ -15,7 +15,7 @@ from minigpt.interop.huggingface import MODEL_FILES, check_pair
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
-from minigpt.show.progress import table, wants_colour
+from minigpt.show.progress import Progress, table, wants_colour
 from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
@@ -338,13 +338,15 @@ def run_gradcheck(arguments):
     """Every parameter of a two-layer model, for every norm, MLP and position option, against finite differences in float64."""
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
-    rows, worst = [], 0.0
-    for norm, mlp, position, n_kv_head in itertools.product(NORMS, MLPS, POSITIONS, (None, 2)):
+    rows, worst, mixes = [], 0.0, list(itertools.product(NORMS, MLPS, POSITIONS, (None, 2)))
+    progress = Progress("checking", len(mixes), unit="models")  # minutes, where kernels are to be compiled
+    for norm, mlp, position, n_kv_head in mixes:
         config = GPTConfig(vocab_size=11, block_size=9, n_layer=2, n_head=4, n_embd=16, n_kv_head=n_kv_head, norm=norm, mlp=mlp, position=position)
         errors = gradcheck.check_model(*_random_problem(config, arguments))
         name = list(errors)[int(np.argmax(list(errors.values())))]  # NaN counts as the largest, unlike for max()
         worst = float(np.max([worst, errors[name]]))
         rows.append([norm, mlp, position, config.kv_heads, f"{errors[name]:.1e}", name])
+        progress.update(len(rows))
     print(table(rows, ["norm", "mlp", "position", "kv heads", "largest error", "at"], right=(3, 4)))
     print(f"\n{len(rows)} models, largest relative error {worst:.1e}, allowed {gradcheck.TOLERANCE:.0e}: {'passed' if worst <= gradcheck.TOLERANCE else 'FAILED'}")
     return 0 if worst <= gradcheck.TOLERANCE else 1
