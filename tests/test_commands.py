@@ -39,7 +39,7 @@ def test_standard_input_that_holds_no_instruction_is_refused(data, words, monkey
 @pytest.mark.parametrize("argv, words", [
     (["chat", "--temperature", "-1"], "temperature is -1.0"), (["eval", "--seed", "-1"], "--seed is -1"),
     (["world", "sample", "--seed", "-1"], "--seed is -1"), (["eval", "--handwritten", "-n", "3"], "-n"),
-    (["sample", "-n", "2000000000"], "at most 1000"), (["world", "build", ""], "FOLDER is empty"), (["answer", "hi", "--model", ""], "--model is empty"),
+    (["run", "--sft-tokens", "0"], "--sft-tokens is 0; it must be at least 1"), (["sample", "-n", "2000000000"], "at most 1000"), (["world", "build", ""], "FOLDER is empty"), (["answer", "hi", "--model", ""], "--model is empty"),
     (["export", "", "--out", "x"], "MODEL is empty"),
     (["eval", "--model", "micro", "--against", "micro"], "compared with itself")])
 def test_values_that_mean_nothing_are_refused(argv, words, capsys):

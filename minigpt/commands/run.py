@@ -49,6 +49,8 @@ def run_run(arguments):
     for name, tokens in zip(("pretrain_tokens", "sft_tokens"), TOKENS.get(arguments.world, (PRETRAIN.tokens, SFT.tokens))):
         if getattr(arguments, name) is None:
             setattr(arguments, name, tokens)
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}; it must be at least 1")
     settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
     if arguments.n < 1:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")

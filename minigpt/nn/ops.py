@@ -274,7 +274,7 @@ def cross_entropy_backward(dnll, cache):
 
 
 def adamw_update(p, g, m, v, lr, beta1, beta2, eps, decay, step):
-    """One AdamW update in place (Loshchilov and Hutter 2019, algorithm 2, but decay is multiplied by lr). p g m v (n,); step counts from 1."""
+    """One AdamW update in place (Loshchilov and Hutter 2019, but decay is multiplied by lr). p g m v (n,); step counts from 1."""
     m += (1.0 - beta1) * (g - m)
     v += (1.0 - beta2) * (g * g - v)
     denominator = np.sqrt(v * (1.0 / (1.0 - beta2**step))) + eps  # v starts at 0: undo the bias

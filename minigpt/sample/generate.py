@@ -32,7 +32,8 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
 
     config: SampleConfig. allowed(ids) -> ids that may come next, or None, called with each row's new ids. on_token(row, id) is
     called as tokens appear (the stop token is not shown). ends(ids): whether a row with these new ids is complete. A row also
-    ends when the context is full; a prompt that fills it is given one token. Its tokens depend on its prompt, its place in the list and the seed, not on the other rows.
+    ends when the context is full; a prompt that fills it is given one token. What a row becomes depends on its prompt, its place in
+    the list and the seed, not on the other rows.
     vocab_size: only ids below it are drawn, for a model with more of them than its tokenizer has tokens; None: all.
     """
     sampling.check(config)
