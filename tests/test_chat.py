@@ -90,6 +90,12 @@ def test_what_does_not_work_is_said_and_the_conversation_goes_on(assistant):
     assert "shorten it" in shown and "temperature is -1" in shown and shown.count("gpt: ") == 3
 
 
+def test_a_conversation_as_long_as_the_context_goes_on_without_its_oldest_turns(assistant):
+    """Asked for without room for an answer, it would be refused."""
+    for words in range(1, 14):
+        assert "shorten it" not in talk(assistant, "a " * words, "book", "reads", "a " * words, "one")
+
+
 def test_a_command_that_fails_does_not_end_the_conversation(assistant):
     shown = []
     chat(assistant, {"temperature": 0.0, "max_new_tokens": 0}, ["one", "/explain", "/help"], shown.append)

@@ -30,8 +30,8 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     """
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    answers = [""] * len(questions)
-    progress, done = Progress(label, len(questions), unit="answers") if label else None, []
+    answers = [None] * len(questions)
+    progress = Progress(label, len(questions), unit="answers") if label else None
 
     def work(chunk):
         if style == "chat":
@@ -43,20 +43,20 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
                                                for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
-        done.extend(texts)
         if progress:
-            progress.update(len(done))
+            progress.update(sum(answer is not None for answer in answers))
 
     with worker_pool(shards=len(chunks)) as run_all:
         run_all(work, chunks)
-    if label and len(done) < len(questions):
-        print(f"{len(questions) - len(done)} of {len(questions)} prompts are too long for the context of {assistant.model.config.block_size} and count as wrong", flush=True)
-    return answers
+    too_long = answers.count(None)
+    if label and too_long:
+        print(f"{too_long} of {len(questions)} prompts are too long for the context of {assistant.model.config.block_size} and count as wrong", flush=True)
+    return [answer or "" for answer in answers]
 
 
 def _fits(assistant, question):
     try:
-        return bool(assistant.prompt(question.messages))
+        return bool(assistant.prompt(question.messages, LONGEST))  # with as much room behind it as `answers` wants
     except ValueError:
         return False
 

@@ -21,8 +21,7 @@ class KVCache:
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
     plan: where the fused kernel finds the weights, once it has been asked for; as they may be copies, a cache is of no use after the
-    weights have changed. alone: how many tokens it reads with one thread
-    before it tries two; seconds: what the last of them took.
+    weights have changed. alone: how many tokens it reads with one thread before it tries two; seconds: what the last of them took.
     """
 
     keys: np.ndarray

@@ -1,5 +1,5 @@
 """A conversation in the terminal: lines in, answers out, and a few commands that begin with a slash."""
-from minigpt.config import SampleConfig
+from minigpt.config import ANSWER, SampleConfig
 from minigpt.sample.explain import explain
 from minigpt.sample.sampling import check
 from minigpt.show.progress import wants_colour
@@ -32,7 +32,7 @@ def chat(assistant, settings, lines, write):
         elif command:
             asked = [*messages, {"role": "user", "content": line.strip()}]
             try:
-                assistant.prompt(asked)  # what is too long is refused before the assistant speaks
+                assistant.prompt(asked, settings.get("max_new_tokens", ANSWER.max_new_tokens))  # what is too long is refused before the assistant speaks
                 write("gpt: ")
                 generation = assistant.generations([asked], on_text=write, **settings)[0]
             except ValueError as error:
