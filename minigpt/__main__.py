@@ -72,12 +72,15 @@ def main(argv=None):
 
 
 def _check_paths(command, arguments):
-    """ValueError for a path that is empty, as an unset variable of the shell leaves it."""
+    """ValueError for a path that is empty, as an unset variable of the shell leaves it; ~ is the home folder in --out=~/x too."""
     paths = {action.dest: action for action in command._actions if action.metavar in ("FILE", "FOLDER", "NAME")}
     for name, value in vars(arguments).items():
-        if value == "" and (name in paths or name in ("model", "folder")):
+        if not isinstance(value, str) or name not in paths and name not in ("model", "folder"):
+            continue
+        if value == "":
             flag = paths[name].option_strings if name in paths else ()
             raise ValueError(f"{flag[0] if flag else name.upper()} is empty; give a path, or leave it out")
+        setattr(arguments, name, os.path.expanduser(value))
 
 
 def _like_ctrl_c(number, frame):

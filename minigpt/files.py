@@ -68,7 +68,7 @@ def make_folder(path):
     path -> Path. Temporary files that a killed run left there are removed. Raises OSError with one line: path, reason, cure;
     ValueError where another run is writing.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / "probe".join(TEMPORARY)
@@ -148,7 +148,7 @@ def data_folder():
 
 def find_folder(name_or_folder):
     """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all."""
-    here, shipped = Path(name_or_folder), data_folder() / "pretrained"
+    here, shipped = Path(os.path.expanduser(name_or_folder)), data_folder() / "pretrained"
     if here.is_dir():
         return here
     name = "micro-base" if str(name_or_folder) == "base" else here.name

@@ -43,7 +43,10 @@ class GPT(Transformer):
 
         stop: ids that end a row; None: the model's own. Greedy unless settings (fields of SampleConfig) say otherwise.
         """
-        ids = np.asarray(ids)
+        try:
+            ids = np.asarray(ids)
+        except ValueError:
+            raise ValueError("the rows of ids have different lengths; continue them one by one, or with minigpt.sample.generate.generate") from None
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
         config = SampleConfig(**{"temperature": 0.0, **settings}, max_new_tokens=max_new_tokens)
@@ -78,6 +81,7 @@ class InstructGPT:
 
         ValueError unless the user speaks last. What a model says unasked shows `generations([[]])`.
         """
+        render(messages, self.tokenizer)  # refuses what is no conversation
         if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
             raise ValueError("the last message must be the user's, with what the model should do")
         return self.answers([messages], on_text=on_text, **settings)[0]

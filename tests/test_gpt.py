@@ -1,4 +1,5 @@
 """The whole model: its gradient, what it may see, its cached decoding, and that it learns."""
+import copy
 import dataclasses
 import itertools
 import math
@@ -348,14 +349,16 @@ def test_a_seed_fixes_the_weights():
 # Memory
 
 
-def test_a_copy_shares_no_memory():
+@pytest.mark.parametrize("copied", [Transformer.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_a_copy_shares_no_memory(copied):
     model = model_of()
     before, _ = model.forward(text(2, 5))
-    other = model.copy()
+    other = copied(model)
     np.testing.assert_array_equal(other.forward(text(2, 5))[0], before)
     assert not np.shares_memory(other.params.flat, model.params.flat)
     assert not np.shares_memory(other.grads.flat, model.grads.flat)
-    other.params["wte.weight"] += 1.0
+    other.params.flat += 1.0
+    assert (other.params["wte.weight"] == model.params["wte.weight"] + 1.0).all()
     other.grads.flat[:] = 1.0
     np.testing.assert_array_equal(model.forward(text(2, 5))[0], before)
     assert not model.grads.flat.any()

@@ -97,16 +97,20 @@ def test_a_model_without_our_chat_tokens_continues_texts_and_refuses_instruction
     assert main(["sample", "--model", str(tmp_path), "--backend", "numpy", "--max-new-tokens", "3"]) == 0
     refused(capsys, ["answer", "hi", "--model", str(tmp_path), "--backend", "numpy"], "no special token '<|system|>'")
     Tokenizer.train([TEXT], 280).save(tmp_path / "bare")
-    refused(capsys, command(kit, "pretrain", tmp_path / "a", "--tokenizer", tmp_path / "bare"), "no <|endoftext|>")
+    refused(capsys, command(kit, "pretrain", tmp_path / "a", "--tokenizer", tmp_path / "bare"), "no <|endoftext|>", "import FOLDER --chat")
+    # before the file is read, which is not to blame
+    refused(capsys, ["sft", "--model", str(tmp_path), "--instructions", f"{tmp_path}/none"], "no special token '<|system|>'", "import FOLDER --chat")
+    refused(capsys, ["eval", "--model", str(tmp_path), "-n", "1"], "no special token '<|system|>'")
 
 
 # Files
 
 
 @pytest.mark.parametrize("data, words", [
-    (b"", "1 tokens"), (b"<|endoftext|>" * 3000, "1 tokens"), (b"Mary reads.", "give more text"), (TEXT[:400].encode(), "last tenth"), (b"caf\xe9", "not UTF-8 at byte 3"),
+    (b"", "holds no text"), (b"<|endoftext|>\n" * 3000, "holds no text"), (b"Mary reads.", "first nine tenths, to train on"),
+    (TEXT[:400].encode(), "last tenth, for validation"), (TEXT[:400].encode(), "give more text"), (b"caf\xe9", "not UTF-8 at byte 3"),
     (b"\xef\xbb\xbfcaf\xe9", "not UTF-8 at byte 6"), (TEXT.encode("utf-16"), "not UTF-8 at byte 0"), (TEXT.encode()[:-1], "not UTF-8")],
-    ids=["empty", "only ends", "short", "short validation", "Latin-1", "Latin-1 after a mark", "UTF-16", "half a character"])
+    ids=["empty", "only ends", "short", "short validation", "short, with a cure", "Latin-1", "Latin-1 after a mark", "UTF-16", "half a character"])
 def test_texts_that_cannot_be_trained_on_are_refused(data, words, kit, tmp_path, capsys):
     (tmp_path / "a.txt").write_bytes(data)
     refused(capsys, command(kit, "pretrain", tmp_path / "out", "--text", tmp_path / "a.txt"), tmp_path / "a.txt", words)

@@ -298,6 +298,12 @@ def test_older_and_other_ways_to_say_it(tmp_path, family, change, expected):
     assert {key: getattr(config, key) for key in expected} == expected
 
 
+def test_two_places_for_one_setting_must_agree(tmp_path):
+    old = {"rope_parameters": None, "rotary_pct": 1.0, "rotary_emb_base": 500}
+    assert huggingface.read_config(their_folder(tmp_path, "gpt_neox", {**old, "rope_theta": 500.0})).rope_theta == 500.0
+    refused(their_folder(tmp_path, "gpt_neox", {**old, "rope_theta": 10000.0}), "rotary_emb_base is 500 and rope_theta 10000.0")
+
+
 def test_tensors_missing_misshapen_or_of_another_type(tmp_path):
     tensors = by_formula(their_shapes("llama"))
     name = "model.layers.1.mlp.up_proj.weight"
@@ -424,6 +430,7 @@ def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tm
         assert main(["import", str(tmp_path / "without"), "--out", str(tmp_path / "new")]) == 0
     (tmp_path / "with" / "tokenizer.json").write_text("{}")
     assert main(["import", str(tmp_path / "with"), "--out", str(tmp_path / "bare")]) == 1
+    assert "--no-tokenizer leaves it out" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "with"), "--no-tokenizer", "--out", str(tmp_path / "bare")]) == 0
 
 

@@ -54,8 +54,12 @@ def test_generate_returns_the_prompt_and_what_follows(model, tok):
         assert out[0, t] == model.forward(out[:, :t])[0][0, -1].argmax()
     np.testing.assert_array_equal(model.generate(ids, 6, temperature=1.0, seed=1), model.generate(ids, 6, temperature=1.0, seed=1))
     np.testing.assert_array_equal(model.generate(ids, 6), model.generate(ids, 6, temperature=0.0))
-    with pytest.raises(ValueError, match="return_tensors"):
-        model.generate(ids[0])
+    for wrong, message in ((ids[0], "return_tensors"), ([[1, 2, 3], [1, 2]], "different lengths")):
+        with pytest.raises(ValueError, match=message):
+            model.generate(wrong)
+    for stop in (".", ["."], 5, [1.0]):
+        with pytest.raises(ValueError, match="it is a list of ids"):
+            model.generate(ids, stop=stop)
 
 
 def test_rows_that_stop_early_are_filled_with_their_stop_token(model):
@@ -122,6 +126,13 @@ def test_what_remains_of_a_conversation_begins_with_a_question(model, tok):
         kept = tok.decode(bot.prompt(spoken, reserve=8))
         beginning = "".join(f"<|system|> {rule['content']}<|end|>" for rule in first)
         assert kept.startswith(beginning + "<|user|>") and "turn 8" in kept and "Hello" not in kept
+
+
+@pytest.mark.parametrize("messages", ["hi", {"role": "user", "content": "hi"}, [{"role": "user"}], [{"content": "hi"}],
+                                      [{"role": "user", "content": None}], [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]])
+def test_what_is_no_conversation_is_refused(model, tok, messages):
+    with pytest.raises(ValueError, match="a message is .*: each is|role None is unknown"):
+        InstructGPT(model, tok).chat(messages)
 
 
 @pytest.mark.parametrize("messages", [[], [{"role": "user", "content": " "}], [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]])

@@ -130,6 +130,29 @@ def test_a_model_that_no_run_made_is_not_overwritten(kit, tmp_path, capsys):
     refused(capsys, ["export", f"{tmp_path}/theirs", "--out", f"{tmp_path}/theirs", "--dtype", "float16"], "the model's own folder")
 
 
+def test_a_path_that_begins_with_a_tilde_is_in_the_home_folder(kit, tmp_path, monkeypatch):
+    """The shell expands --out ~/x, but not --out=~/x."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(kit / "tok", tmp_path / "theirs")
+    assert main(["tokenizer", "--model=~/theirs", "--out=~/ours"]) == 0
+    Tokenizer.from_pretrained("~/ours").save("~/again")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "ours", "theirs"]
+
+
+def test_run_overwrites_nothing_that_it_has_not_written(kit, tmp_path, capsys):
+    run = ["run", "--preset", "nano", "--pretrain-tokens", "300", "--sft-tokens", "300", "-n", "1", "--out"]
+    for stage, name in itertools.product(("base", "tuned"), MODEL_FILES):
+        shutil.copytree(kit / "base", tmp_path / stage / name / stage, ignore=shutil.ignore_patterns(checkpoint.FILE, *set(MODEL_FILES) - {name}))
+        refused(capsys, [*run, str(tmp_path / stage / name)], "was not trained there and would be overwritten")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.json").write_text('{"mine": 1}')
+    refused(capsys, [*run, f"{tmp_path}/report"], "was not written by a run")
+    shutil.copytree(kit / "tok", tmp_path / "pair" / "tokenizer", ignore=shutil.ignore_patterns("tokenizer.json"))
+    refused(capsys, [*run, f"{tmp_path}/pair"], "was made for an unknown world")
+
+
 def test_models_that_do_not_fit_have_no_mean(kit, tmp_path, capsys):
     config = GPT.from_pretrained(kit / "base").config
     GPT(config).save_pretrained(tmp_path / "bare")

@@ -26,7 +26,7 @@ def questions(world):
 class Oracle:
     """Answers from the book, except the questions in `wrong`."""
 
-    model = SimpleNamespace(config=SimpleNamespace(block_size=256))
+    model, tokenizer = SimpleNamespace(config=SimpleNamespace(block_size=256)), SimpleNamespace(special_tokens=SPECIAL_TOKENS)
 
     def __init__(self, questions, wrong=()):
         self.book = {str(q.messages): "nonsense" if i in wrong else q.answer for i, q in enumerate(questions)}

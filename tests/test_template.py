@@ -69,5 +69,5 @@ def test_what_is_no_conversation_is_refused_in_one_line(messages, words, tok):
 def test_errors_name_the_cure(tok):
     with pytest.raises(ValueError, match="system, user, assistant"):
         render([{"role": "tool", "content": "x"}], tok)
-    with pytest.raises(ValueError, match="template.SPECIAL_TOKENS"):
+    with pytest.raises(ValueError, match="import FOLDER --chat"):
         render(CHAT, Tokenizer.train("abc", 256))

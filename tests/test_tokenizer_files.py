@@ -106,9 +106,13 @@ def test_merges_as_pairs_or_strings(tok, tmp_path):
     assert_same(Tokenizer.load(edited(tok, tmp_path, as_pairs)), tok)
 
 
-def test_what_does_not_change_ids_is_accepted(tok, tmp_path):
+@pytest.mark.parametrize("post_processor", [
+    {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True},
+    {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {},  # transformers 5 writes it
+     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]}], ids=["ByteLevel", "template"])
+def test_what_does_not_change_ids_is_accepted(post_processor, tok, tmp_path):
     def edit(data):
-        data["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+        data["post_processor"] = post_processor
         data["model"].update(unk_token="<|endoftext|>", continuing_subword_prefix="", end_of_word_suffix="")
         parts = data["pre_tokenizer"].get("pretokenizers", [data["pre_tokenizer"]])
         parts[-1]["trim_offsets"] = False
@@ -131,6 +135,8 @@ def set_in(*path):
 @pytest.mark.parametrize("edit, message", [
     (set_in("normalizer", {"type": "NFC"}), "normalizer"),
     (set_in("post_processor", {"type": "TemplateProcessing", "single": []}), "post_processor"),
+    (set_in("post_processor", {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}), "post_processor"),
+    (set_in("post_processor", {"type": "RobertaProcessing"}), "post_processor"),
     (set_in("model", "type", "WordPiece"), "WordPiece"),
     (set_in("model", "ignore_merges", True), "ignore_merges"),
     (set_in("model", "byte_fallback", True), "byte_fallback"),

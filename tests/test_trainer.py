@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import platform
+import shutil
 import signal
 import threading
 import time
@@ -265,6 +266,20 @@ def test_a_signal_saves_and_stops(number, tmp_path, capsys):
     state, model = optim.new_state(new_model().params), new_model()
     checkpoint.load(tmp_path, model, state, CONFIG, run_of("sft").about)
     assert state.step == 3 and state.variance.flat.any() and len(trainer.read_log(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_disk_with_room_for_one_checkpoint_is_known_before_the_first_step(missing, tmp_path, monkeypatch):
+    """The second lies beside the first until it takes its place."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=(folder / checkpoint.FILE).stat().st_size - missing))
+    steps = []
+    one_run = run_of("pretrain", tmp_path, on_eval=lambda step, model: steps.append(step) or {})
+    if missing:
+        with pytest.raises(OSError, match="bytes, and beside the first one .* are free in .*; make room there"):
+            train(new_model(), CONFIG, one_run)
+    else:
+        train(new_model(), CONFIG, one_run)
+    assert steps == ([] if missing else [5, 10])
 
 
 def test_the_log_holds_what_was_measured(tmp_path):

@@ -56,8 +56,8 @@ def _may_replace(folder):
 
 
 def spare_tokenizer(folder, tok):
-    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten."""
-    if has_tokenizer(folder) and _tokenizer(folder) != tok:
+    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten. That of a run the run knows."""
+    if not checkpoint.exists(folder) and has_tokenizer(folder) and _tokenizer(folder) != tok:
         raise ValueError(f"--out is {folder}, which holds another tokenizer that would be overwritten; choose another")
 
 
@@ -105,7 +105,10 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False, average=()):
     if not _may_replace(Path(arguments.out)):
         raise ValueError(f"--out is {arguments.out}, which holds a model of other origin that would be overwritten; choose another")
     model = GPT.from_pretrained(folder, backend="numpy")
-    tok = _tokenizer(folder) if with_tokenizer else None
+    try:
+        tok = _tokenizer(folder) if with_tokenizer else None
+    except ValueError as error:
+        raise ValueError(f"{error}{'' if portable else '; --no-tokenizer leaves it out'}") from None
     for other in others:
         if _tokenizer(other) != tok:
             raise ValueError(f"{other} has another tokenizer than {folder}, so their weights have no mean; leave it out of --average")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from minigpt.commands import expected
 from minigpt.commands.ahead import compile_ahead
-from minigpt.commands.stages import draw_tuning, finish, tune_with_evaluation, world_tokenizer
+from minigpt.commands.folders import spare_tokenizer
+from minigpt.commands.stages import draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
 from minigpt.evaluate.report import ALL, counts, rows_as_text
@@ -14,12 +15,13 @@ from minigpt.model import GPT, InstructGPT
 from minigpt.nn.threads import cores, peak_memory
 from minigpt.show.progress import clock
 from minigpt.show.readme import markdown_table, update_section
+from minigpt.text.formats import has_tokenizer
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import pretrain
 from minigpt.train.trainer import read_log
 from minigpt.world import load_world, small_world
 
-REPORT = "report.json"
+REPORT, STAGES = "report.json", ("base", "tuned")
 WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # its part of the tables, its vocabulary
 TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: twice as many in all
 DEV = 20  # prompts per family that choose the best model while tuning
@@ -60,14 +62,15 @@ def run_run(arguments):
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
     recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
-    done = _read_dict(folder / REPORT) if (folder / REPORT).exists() else {}
+    done = _read_dict(folder / REPORT, "settings") if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
         if not {"scores", "samples"} <= done.keys() or ALL not in done["scores"].get("tuned", ()):
             raise ValueError(f"{folder / REPORT} is not whole; remove it, and the same command makes it anew")
         print(f"already done ({folder / REPORT}); remove {folder}, or choose another --out, to start anew\n")
         return _finish(done, recipe, arguments)
-    for name in ("tokenizer", "base", "tuned"):
-        make_folder(folder / name)  # now, as everything above: what can be refused is refused before the work
+    make_folder(folder / "tokenizer")  # now, as everything above: what can be refused is refused before the work
+    for name in STAGES:
+        run_folder(folder / name)
     cut, vocab_size = WORLDS[arguments.world]
     world, seconds = cut(load_world()), {}
     if arguments.record:
@@ -84,6 +87,8 @@ def run_run(arguments):
     compiled = compile_ahead(shape)
     # all text is drawn at once, while the kernels are compiled; each stage takes its own, so that none is kept longer
     tok, rows = step(1, "text", lambda: draw_text(arguments.world, world, folder / "tokenizer", vocab_size, shape.block_size, pretraining, tuning))
+    for name in STAGES:
+        spare_tokenizer(folder / name, tok)
     base = step(2, "pretraining", lambda: make_base(tok, shape, rows.pop("read"), pretraining, folder / "base", bands.get("pretraining"), compiled))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), rows.pop("asked"), tuning, folder / "tuned", bands.get("tuning")))
     report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
@@ -115,7 +120,7 @@ def draw_text(name, world, folder, vocab_size, T, pretraining, tuning):
 def make_tokenizer(name, world, folder, vocab_size, seed):
     """Train the tokenizer, or take the one that an earlier run with the same settings left in the folder."""
     path, made_for = folder / "train.json", {"world": name, "vocab_size": vocab_size, "seed": seed}
-    if (folder / "tokenizer.json").exists():
+    if has_tokenizer(folder):
         found = _read_dict(path) if path.exists() else {}
         if found != made_for:
             raise ValueError(f"the tokenizer in {folder} was made for {_brief(found)}, this run is for {_brief(made_for)}; choose another --out, or remove that folder")
@@ -128,9 +133,9 @@ def make_tokenizer(name, world, folder, vocab_size, seed):
     return tok
 
 
-def _read_dict(path):
+def _read_dict(path, *keys):
     found = read_json(path)
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found.keys() >= {*keys}:
         raise ValueError(f"{path} was not written by a run; remove it, or choose another --out")
     return found
 

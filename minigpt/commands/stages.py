@@ -113,7 +113,7 @@ def run_pretrain(arguments):
     """Train a base model and save it with its tokenizer."""
     base, config = arguments.model and find_folder(arguments.model), from_flags(PRETRAIN, arguments)
     shape = _shape(arguments, base)
-    folder = _run_folder(arguments.out, arguments.text)
+    folder = run_folder(arguments.out, arguments.text)
     world = None if arguments.text else load_world()
     compiled = compile_ahead(shape) if world and arguments.backend == "fast" else lambda: None
     if base or arguments.tokenizer:
@@ -122,8 +122,7 @@ def run_pretrain(arguments):
         tok = Tokenizer.train(pretrain.read_text(arguments.text), shape.vocab_size, SPECIAL_TOKENS, split="han")
     else:
         tok = world_tokenizer(world, shape.vocab_size, config.seed)
-    if not checkpoint.exists(folder):
-        spare_tokenizer(folder, tok)
+    spare_tokenizer(folder, tok)
     shape = check_pair(shape, tok) if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
                         else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
@@ -186,15 +185,15 @@ def run_sft(arguments):
         raise ValueError("--held-out goes with --instructions; of the world's, --dev asks questions that are not learned")
     shape, tok = GPTConfig.from_pretrained(base), Tokenizer.load(base)
     T = check_pair(shape, tok).block_size
+    render([], tok)  # refused now if it lacks the template's tokens, not as an error of the file
     conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
                                for path in (arguments.instructions, arguments.held_out))
     if arguments.show:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
-    folder = _run_folder(arguments.out, arguments.instructions, arguments.held_out, arguments.text)
-    if not checkpoint.exists(folder):
-        spare_tokenizer(folder, tok)
+    folder = run_folder(arguments.out, arguments.instructions, arguments.held_out, arguments.text)
+    spare_tokenizer(folder, tok)
     model = _base_model(base, arguments)
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
@@ -203,7 +202,7 @@ def run_sft(arguments):
     finish(model, tok, tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev, held_out=held_out), config, folder)
 
 
-def _run_folder(path, *sources):
+def run_folder(path, *sources):
     """The folder of a run, made or found; refused where the run would overwrite what no run has written.
 
     sources: files that the run reads, or None.

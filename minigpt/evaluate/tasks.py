@@ -7,6 +7,7 @@ from minigpt.nn.threads import worker_pool
 from minigpt.sample.generate import generate
 from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.progress import Progress
+from minigpt.text.template import render
 from minigpt.world import FAMILIES, examples, verify
 
 BATCH = 32  # prompts side by side: with 64 the two workers' caches and activations take 150 MB more and save no time
@@ -28,6 +29,8 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     shots: {(family, kind): list of Example} for "few-shot", from `few_shots`. label: of the progress shown; None: none.
     A conversation that is too long for the model's context has no answer: "".
     """
+    if style == "chat":
+        render([], assistant.tokenizer)  # refuses a tokenizer without the template's tokens
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     answers = [None] * len(questions)

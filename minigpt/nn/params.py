@@ -77,6 +77,14 @@ class Params(Mapping):
         other.flat[:] = self.flat
         return other
 
+    def __getstate__(self):
+        return self.specs, self.dtype, self.flat
+
+    def __setstate__(self, state):  # of copy.deepcopy: the views must be of the new buffer
+        specs, dtype, flat = state
+        self.__init__(specs, dtype)
+        self.flat[:] = flat
+
     def initialise(self, rng):
         """Draw every tensor from its spec's normal distribution, in the order of the specs."""
         for spec in self.specs:

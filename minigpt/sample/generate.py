@@ -1,9 +1,11 @@
 """Generation: read the prompts once into a key/value cache, then one token per row and step."""
 import math
+import operator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from minigpt.files import short
 from minigpt.sample import sampling
 
 
@@ -37,7 +39,7 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
     vocab_size: only ids below it are drawn, for a model with more of them than its tokenizer has tokens; None: all.
     """
     sampling.check(config)
-    stop = frozenset(stop)
+    stop = stop_ids(stop)
     prompts = [np.asarray(p).reshape(-1) for p in prompts]
     limit = model.config.block_size
     for p in prompts:
@@ -84,6 +86,14 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
         _make_room(kv, model.config.block_size)
         logits = model.step(chosen[:, None], kv)  # (B, V)
     return results
+
+
+def stop_ids(stop):
+    """Ids at which a text ends -> frozenset of int; ValueError for a text, which no token need be."""
+    try:
+        return frozenset(map(operator.index, stop))
+    except TypeError:
+        raise ValueError(f"stop is {short(stop)}; it is a list of ids, and InstructGPT's stop_texts are for texts") from None
 
 
 def _keep(kv, going):

@@ -95,7 +95,7 @@ def parse_tokenizer_json(data, path):
     refuse(path, "model type", model.get("type", "BPE"), "BPE")
     refuse(path, "normalizer", data.get("normalizer"), None)
     post = data.get("post_processor")
-    refuse(path, "post_processor", post.get("type") if isinstance(post, dict) and post.get("type") != "ByteLevel" else None, None)  # ByteLevel's changes no ids
+    refuse(path, "post_processor", post.get("type") if isinstance(post, dict) and not _adds_nothing(post) else None, None)
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
         refuse(path, option, model.get(option) or None, None)
     added = data.get("added_tokens") or []
@@ -111,6 +111,14 @@ def parse_tokenizer_json(data, path):
                          "without prefix space, and ours for Chinese, are")
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     return from_names(model.get("vocab"), pairs, {token["content"]: token.get("id") for token in added}, splits[0], path)
+
+
+def _adds_nothing(post_processor):
+    """Whether ids stay as they are: ByteLevel changes offsets alone, and transformers writes templates of nothing but the text."""
+    single = post_processor.get("single")
+    return post_processor.get("type") == "ByteLevel" or (
+        post_processor.get("type") == "TemplateProcessing" and isinstance(single, list) and len(single) == 1
+        and isinstance(single[0], dict) and single[0].keys() == {"Sequence"})
 
 
 def canonical(pre_tokenizer):

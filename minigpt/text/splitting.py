@@ -13,6 +13,8 @@ import re
 
 import numpy as np
 
+from minigpt.files import short
+
 OTHER, LETTER, NUMBER, SPACE, HAN = range(5)
 SPLITS = ("gpt2", "han")
 
@@ -84,6 +86,8 @@ def split_text(text, split="gpt2"):
 
 def replace_surrogates(text):
     """Lone surrogates become U+FFFD and pairs of them the character they encode, so that the text has UTF-8 (as tiktoken does)."""
+    if not isinstance(text, str):
+        raise ValueError(f"a text is {short(text)}; give a str, and several to encode_documents or one by one")
     try:
         text.encode("utf-8")
         return text

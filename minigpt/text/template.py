@@ -32,7 +32,7 @@ def render(messages, tok, add_generation_prompt=False):
     an assistant's content and its <|end|>. add_generation_prompt appends <|assistant|>, so that an answer is what follows.
     """
     if missing := [text for text in SPECIAL_TOKENS if text not in tok.special_tokens]:
-        raise ValueError(f"this tokenizer has no special token {missing[0]!r}: train it with special_tokens=template.SPECIAL_TOKENS")
+        raise ValueError(f"this tokenizer has no special token {missing[0]!r}: `python -m minigpt import FOLDER --chat` adds it to a model folder")
     ids, mask = [], []
     for message in messages:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):

@@ -54,7 +54,7 @@ def document_stream(documents, tok, tokens):
     """Encode documents, each followed by <|endoftext|>, until there are `tokens` tokens -> ids (N,) int32, first (N,) bool."""
     end = tok.special_tokens.get("<|endoftext|>")
     if end is None:
-        raise ValueError("this tokenizer has no <|endoftext|>, which ends every document: use another one")
+        raise ValueError("this tokenizer has no <|endoftext|>, which ends every document: `python -m minigpt import FOLDER --chat` adds it to a model folder")
     ids, first, count = [], [], 0
     for document in documents:
         piece = np.array(tok.encode_ordinary(document) + [end], np.int32)
@@ -77,7 +77,7 @@ def rows_from_stream(ids, T, first=None):
     """
     count = (len(ids) - 1) // T
     if count < 1:
-        raise ValueError(f"the text has {len(ids)} tokens; one row needs {T + 1}: give more text or a smaller block_size")
+        raise ValueError(f"{len(ids)} tokens are too few, for a row has {T + 1}: give more text or a smaller block_size")
     index = np.arange(count)[:, None] * T + np.arange(T + 1)  # (R, T+1)
     if first is None:
         return Rows(ids[index])

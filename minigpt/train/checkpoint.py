@@ -1,7 +1,9 @@
 """Training state in one file: weights, moments, step, and what they belong to. One file, so a crash cannot tear it apart."""
 import dataclasses
+import errno
 import hashlib
 import json
+import shutil
 
 import numpy as np
 
@@ -19,6 +21,13 @@ def save(folder, model, state, config, about):
     metadata = {"step": str(state.step), "model": json.dumps(dataclasses.asdict(model.config)),
                 "train": json.dumps(dataclasses.asdict(config)), "about": json.dumps(_belongs_to(model, about))}
     safetensors.save_file(arrays, folder / FILE, metadata)
+
+
+def make_room(folder):
+    """OSError where the disk has no room for a second checkpoint: the next one is written beside the one that it replaces."""
+    needed, free = (folder / FILE).stat().st_size, shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"a checkpoint has {needed:,} bytes, and beside the first one {free:,} are free in {folder}; make room there or choose another --out")
 
 
 def load(folder, model, state, config, about):

@@ -27,12 +27,17 @@ def text_rows(path, tok, T):
     """
     text = read_text(path)
     cut = len(text) * 9 // 10
+    if not text.replace(END, "").strip():
+        raise ValueError(f"{path} holds no text; give another file")
     inside = text.find(END, max(0, cut - len(END) + 1), cut + len(END) - 1)
     cut = cut if inside < 0 else inside
-    try:
-        return _rows(_documents(text[:cut]), tok, T), _rows(_documents(text[cut:]), tok, T)
-    except ValueError as error:
-        raise ValueError(f"{path}, of which the last tenth is for validation: {error}") from None
+    rows = []
+    for part, which in ((text[:cut], "the first nine tenths, to train on"), (text[cut:], "the last tenth, for validation")):
+        try:
+            rows.append(_rows(_documents(part), tok, T))
+        except ValueError as error:
+            raise ValueError(f"{path}, {which}: {error}") from None
+    return tuple(rows)
 
 
 def _documents(text):
@@ -50,7 +55,7 @@ def read_text(path):
     try:
         return data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -t utf-8`") from None
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}; convert it, for example with `iconv -f latin1 -t utf-8 OLD > NEW`") from None
 
 
 def pretrain(model, rows, validation, config, folder=None, expected=None, goes_on=False):
