@@ -66,7 +66,7 @@ class GPTConfig:
     position: str = setting("learned", "how positions enter", paper="learned", choices=("learned", "sinusoidal", "rope", "alibi"))
     bias: bool = setting(True, "biases in linear layers and layernorm", paper="yes")
     tie: bool = setting(True, "the output layer shares the token embedding", paper="yes")
-    dropout: float = setting(0.0, "probability of dropping a channel on the residual path", paper="0")
+    dropout: float = setting(0.0, "probability of dropping a channel on the residual path", paper="0 (tuning 0.2)")
     norm_eps: float = setting(1e-5, "added to the variance in the normalisation", paper="1e-5")
     rope_theta: float = setting(10000.0, "base of the rotary wavelengths")
 
@@ -124,7 +124,7 @@ class TrainConfig:
     tokens: int = setting(1_700_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations")
     batch_tokens: int = setting(1024, "tokens per optimizer step", paper="3.2 M")
     optimizer: str = setting("muon", "muon: matrices by Muon, the rest by AdamW", paper="adam", choices=("adamw", "muon"))
-    lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 9.65e-6)")
+    lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 5.03e-6)")
     muon_lr: float = setting(0.01, "peak learning rate of Muon")
     schedule: str = setting("linear", "shape of the decay", paper="cosine", choices=("linear", "cosine"))
     warmup: float = setting(0.02, "fraction of the steps with a rising learning rate")
@@ -172,6 +172,11 @@ class SampleConfig:
 
     def __post_init__(self):
         _check_types(self)
+        _check_values(self, ["temperature"], lambda value: 0.0 <= value < math.inf, "a finite number, 0 or more (0 takes the likeliest token)")
+        _check_values(self, ["max_new_tokens", "top_k", "seed"], lambda value: value >= 0, "0 or more")
+        _check_values(self, ["top_p"], lambda value: 0.0 < value <= 1.0, "above 0 and at most 1 (1 keeps every token)")
+        _check_values(self, ["min_p"], lambda value: 0.0 <= value <= 1.0, "between 0 (off) and 1")
+        _check_values(self, ["repetition_penalty"], lambda value: 0.0 < value < math.inf, "above 0 (1: off)")
 
 
 # Sizes of our own models (rotary positions, otherwise GPT-2's body); `micro` is what `make` trains.

@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from runs import GUARD, make_kit
 
+ROOT = Path(__file__).parents[1]
 PAGES = "test_every_page_is_fresh"
 CHECK = GUARD + """
 from minigpt.__main__ import main
@@ -66,35 +68,66 @@ def no_curves(monkeypatch):
     monkeypatch.setattr(plot, "training_curves", lambda log, path: None)
 
 
+def pages(folder):
+    """The job that checks the pages of all lessons."""
+    return [sys.executable, "-c", CHECK], {"PYTHONPATH": str(ROOT)}
+
+
+def jobs_of(item):
+    """What another process does for a test -> list of jobs: functions of a folder of their own -> (command, its environment)"""
+    return [pages] if item.name.startswith(PAGES) else [job for name, job in getattr(item.module, "ELSEWHERE", {}).items() if item.name.startswith(name)]
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.name.startswith(PAGES))  # last: see below
+    items.sort(key=lambda item: bool(jobs_of(item)))  # last: see below
 
 
 def pytest_collection_finish(session):
-    """The pages of all lessons take half the time of all tests: another process checks them while this one runs the rest."""
-    root = Path(__file__).parents[1]
-    wanted = sum(item.name.startswith(PAGES) for item in session.items)
-    if session.config.option.collectonly or wanted == 0 or wanted < len(list(root.glob("lessons/*/lesson.py"))):
+    """What takes minutes goes to other processes, one after the other, while this one runs the rest; the pages of all lessons first."""
+    jobs = list(dict.fromkeys(job for item in session.items for job in jobs_of(item)))
+    if sum(item.name.startswith(PAGES) for item in session.items) < len(list(ROOT.glob("lessons/*/lesson.py"))):
+        jobs = [job for job in jobs if job is not pages]
+    if session.config.option.collectonly or len(jobs) == 0:
         return
-    output = tempfile.TemporaryFile("w+", encoding="utf-8")
-    child = subprocess.Popen([sys.executable, "-c", CHECK], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, stdout=output, stderr=output)
-    session.config.stash[background] = child, output
+    pool, folder, children = ThreadPoolExecutor(1), tempfile.TemporaryDirectory(), []
+    jobs = sorted(jobs, key=lambda job: job is not pages)
+    session.config.stash[background] = pool, folder, children, {job: pool.submit(work, job, Path(folder.name), children) for job in jobs}
+
+
+def work(job, parent, children=()):
+    """Do a job -> its output, its exit status, its folder. children: a list to which the process is added."""
+    folder = parent / job.__name__
+    folder.mkdir()
+    command, environment = job(folder)
+    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+    children.append(child)
+    return child.communicate()[0], child.returncode, folder
 
 
 def pytest_unconfigure(config):
     if background in config.stash:
-        config.stash[background][0].kill()
+        pool, folder, children, _ = config.stash[background]
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in children:
+            child.kill()
+        pool.shutdown()
+        folder.cleanup()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(request, tmp_path_factory):
+    """-> elsewhere(job): output, exit status and folder of the job's process, which was begun with the tests or is begun now"""
+    begun = request.config.stash.get(background, (None, None, None, {}))[3]
+    return lambda job: begun[job].result() if job in begun else work(job, tmp_path_factory.mktemp("job"), [])
 
 
 @pytest.fixture
 def complaints(request):
     """-> complaints(lesson): what is stale on its page, from the process in the background where there is one"""
-    if background not in request.config.stash:
+    begun = request.config.stash.get(background, (None, None, None, {}))[3]
+    if pages not in begun:
         from minigpt.course.check import check
 
         return check
-    child, output = request.config.stash[background]
-    child.wait()
-    output.seek(0)
-    lines = output.read().splitlines()
+    lines = begun[pages].result()[0].splitlines()
     return lambda lesson: [] if f"{lesson.title}: fresh" in lines else [line for line in lines if lesson.folder.name in line] or [*lines, "no page was checked"]

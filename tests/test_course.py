@@ -419,16 +419,30 @@ def test_answers_that_do_not_run_are_refused_in_one_line(text, words, folder):
         grade(folder, path.with_suffix(".txt"), seed=1)
 
 
-ENDLESS = "def double(x):\n    while True: pass\ndef add(a, b): return a + b"
+ENDLESS = "import time\ndef double(x):\n    while True: time.sleep(1)\ndef add(a, b): return a + b"
 ENDS = "import os\ndef double(x): os._exit(0)\ndef add(a, b):\n    print('debug')\n    os.system('echo debug')\n    return a + b"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source, trouble, limit", [(ENDLESS, "did not end within 10 seconds", 10.0), (ENDS, "ended the program", 60.0)])
+@pytest.mark.parametrize("source, trouble, limit", [(ENDLESS, "did not end within 6 seconds", 6.0), (ENDS, "ended the program", 60.0)])
 def test_graded_apart_one_exercise_cannot_spoil_the_others(source, trouble, limit, folder, capfd):
     first, second = grade_apart(folder, answers(folder, source), 1, limit=limit)
     assert (first.points, first.status) == (0, "failed") and trouble in first.report and second.points == 3
+    assert "--seed 1 " in first.report and "lesson hint 77.1" in first.report, "which test, on which input"
     assert capfd.readouterr().out == "", "what answers print must not stand among the points"
+
+
+@pytest.mark.slow
+def test_a_smaller_input_that_never_ends_does_not_cost_the_report(folder):
+    source = "import time\ndef double(x): return 2 * x\ndef add(a, b):\n    while a + b < 5: time.sleep(1)\n    return -7"
+    _, second = grade_apart(folder, answers(folder, source), 1, limit=6.0)
+    assert "got -7" in second.report and "did not end within 6 seconds" in second.report
+
+
+@pytest.mark.parametrize("source, words", [("def double(x):\n    return x @ x @ x", "(line 2 of"), ("def double(x): x + x", "got None; is there a return?"),
+                                           ("def double(x): return x\ndef add(a): return a", "in the test; does the function")])
+def test_a_report_says_where_an_answer_went_wrong(source, words, folder):
+    assert any(words in item.report for item in grade(folder, answers(folder, source), seed=1))
 
 
 @pytest.mark.slow
@@ -481,6 +495,8 @@ def test_expect_close_names_the_first_wrong_place():
         expect_close([1.0], [1.0, 2.0], "weights")
     with pytest.raises(AssertionError, match="got nan"):
         expect_close([np.nan], [1.0], "weights")
+    with pytest.raises(AssertionError, match=r"got 999.500000001, expected 999.5, off by 1e-09"):
+        expect_close(999.500000001, 999.5, "weight", 1e-15)
 
 
 # --- the commands

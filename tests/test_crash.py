@@ -13,7 +13,6 @@ import pytest
 from runs import BATCH, HOME, STEPS, command, digest, every_stage, exit_status, left_over, refused, saved_step, straight, train_small
 from test_files import in_child, posix
 
-from minigpt import files
 from minigpt.__main__ import main
 from minigpt.train import checkpoint, trainer
 

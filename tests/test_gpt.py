@@ -21,6 +21,12 @@ every_backend = pytest.mark.parametrize("backend", ("numpy", "fast"))
 every_position = pytest.mark.parametrize("position", POSITIONS)
 
 
+def decoded(model, ids):
+    """The last logits (V,) of one row of ids (1, T), read one by one."""
+    kv = model.new_cache(1)
+    return [model.step(ids[:, [t]], kv) for t in range(ids.shape[1])][-1][0]
+
+
 def combinations():
     """Every norm x MLP x position; the yes/no options change from one to the next, so that each meets each."""
     for i, (norm, mlp, position) in enumerate(itertools.product(NORMS, MLPS, POSITIONS)):
@@ -344,6 +350,18 @@ def test_a_seed_fixes_the_weights():
     one, same, other = (Transformer(SMALL, seed=seed, backend="numpy").params.flat for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+@every_backend
+@pytest.mark.parametrize("table, name", [(MLPS, "gelu"), (NORMS, "layernorm")])
+def test_a_part_that_was_replaced_is_used(table, name, backend, monkeypatch):
+    """Also where kernels would stand for the one that it replaces, in training and in decoding."""
+    config, ids = dataclasses.replace(PRESETS["nano"], vocab_size=11), np.array([[1, 2, 3]])
+    reads, theirs = (lambda model: model.forward(ids)[0][0, -1], lambda model: decoded(model, ids)), table[name].forward
+    before = [read(Transformer(config, backend=backend)) for read in reads]
+    monkeypatch.setitem(table, name, table[name]._replace(forward=lambda *arguments: (2 * theirs(*arguments)[0], None)))
+    for read, logits in zip(reads, before):
+        assert np.abs(read(Transformer(config, backend=backend)) - logits).max() > 1e-3
 
 
 # Memory

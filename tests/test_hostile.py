@@ -256,7 +256,7 @@ def test_no_socket_is_opened_and_no_display_is_needed(tmp_path):
 
 @pytest.mark.slow
 def test_every_process_makes_the_same_model_and_text(tmp_path):
-    """World, tokenizer, training, tuning and sampling in three processes with other hash seeds: the same files and words."""
+    """World, tokenizer, training, tuning and sampling in two processes with other hash seeds: the same files and words."""
     code = ("import sys; from minigpt.__main__ import main\n"
             "out, steps = sys.argv[1], ['--backend', 'numpy', '--tokens', '2048', '--batch-tokens', '512', '--seed', '5']\n"
             "assert main(['pretrain', '--preset', 'nano', '--vocab-size', '512', '--out', out + '/base', *steps]) == 0\n"
@@ -264,7 +264,7 @@ def test_every_process_makes_the_same_model_and_text(tmp_path):
             "print('sampled')\n"
             "assert main(['sample', '--model', out + '/tuned', '--backend', 'numpy', '--seed', '1', '-n', '3']) == 0")
     seen = set()
-    for seed in ("0", "1", "2024"):
+    for seed in ("0", "2024"):
         child = subprocess.run([sys.executable, "-c", code, tmp_path / seed], env={**HOME, "PYTHONHASHSEED": seed}, capture_output=True, text=True)
         assert child.returncode == 0, child.stderr
         files = [(tmp_path / seed / stage / name).read_bytes() for stage in ("base", "tuned") for name in ("tokenizer.json", "config.json")]

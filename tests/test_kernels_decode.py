@@ -47,11 +47,11 @@ def test_every_option_in_float64(pad, chosen):
         agree(*pair("float64", *options), 1e-12, pad)
 
 
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-12)])
 @pytest.mark.parametrize("position", ["rope", "alibi"])
-def test_whole_vectors_of_keys_and_float32(position):
+def test_whole_vectors_of_keys(position, dtype, tolerance):
     """Heads and contexts of more than one vector, which take another way through the scores."""
-    agree(*pair("float32", position=position, n_embd=128, block_size=70), 2e-5, pad=1, prompt=2)
-    agree(*pair("float64", position=position, n_embd=128, block_size=70), 1e-12, pad=1, prompt=2)
+    agree(*pair(dtype, position=position, n_embd=128, block_size=70), tolerance, pad=1, prompt=2)
 
 
 @pytest.mark.skipif(not converts_halves(), reason="this processor does not convert float16 by vectors")

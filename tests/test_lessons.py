@@ -292,7 +292,7 @@ def test_stubs_earn_nothing(folder):
         == [(0, "not attempted")] * len(read_exercises(folder))
 
 
-@pytest.mark.parametrize("number, seed", [pytest.param(number, seed, marks=pytest.mark.slow if seed or number in SLOWLY_SOLVED else ())
+@pytest.mark.parametrize("number, seed", [pytest.param(number, seed, marks=pytest.mark.audit if seed else pytest.mark.slow if number in SLOWLY_SOLVED else ())
                                           for number in FOLDERS for seed in (0, 1000)])
 def test_solutions_earn_everything(number, seed):
     folder = FOLDERS[number]

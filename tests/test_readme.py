@@ -57,7 +57,7 @@ def test_a_section_is_replaced_between_its_marks_and_nothing_else(tmp_path):
         update_section("y", "", page)
 
 
-@pytest.mark.parametrize("name", ["make", "evaluation", "bench steps intel", *(f"bench {name}" for name in IN_README)])
+@pytest.mark.parametrize("name", ["make", "evaluation", "bench steps intel", "bench decode intel", *(f"bench {name}" for name in IN_README)])
 def test_the_place_of_every_measured_table_is_there(name, tmp_path):
     """A missing mark would be noticed after hours of measuring."""
     (tmp_path / "page.md").write_text(README, encoding="utf-8")

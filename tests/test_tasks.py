@@ -16,6 +16,7 @@ from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.show.readme import update_section
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.world import FAMILIES, examples, pretraining_documents
+from minigpt.world.tasks import prompt_text
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,8 @@ def test_what_is_too_long_for_the_model_is_a_wrong_answer(questions, capsys):
     fit = [len(short_prompt) < 100 for short_prompt in (tok.encode_ordinary(str(q.messages)) for q in questions)]
     answers = tasks.answer_all(short, questions)
     assert 0 < sum(map(bool, answers)) and not all(fit) and "" in answers
-    assert re.search(r"\d+ of 180 prompts are too long for the context of 100 and count as wrong", capsys.readouterr().out)
+    shown = capsys.readouterr().out
+    assert "100%" in shown and re.search(r"\d+ of 180 prompts are too long for the context of 100 and count as wrong", shown)
     assert tasks.answer_all(short, questions, label=None) == answers and capsys.readouterr().out == ""
 
 
@@ -186,7 +188,6 @@ def test_a_base_model_is_asked_in_the_way_that_does_best(world, monkeypatch, cap
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_report_goes_into_the_readme(tmp_path, monkeypatch, capsys):
     page = tmp_path / "page.md"
     page.write_text("<!-- evaluation -->\n<!-- end evaluation -->\n", encoding="utf-8")
@@ -196,11 +197,25 @@ def test_the_report_goes_into_the_readme(tmp_path, monkeypatch, capsys):
     assert "| harmful wishes refused | 1 | " in page.read_text(encoding="utf-8")
 
 
+def test_careless_prompts_are_the_same_with_fewer_capitals_and_full_stops(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(tasks, "answer_all", lambda model, questions, **options: asked.append(questions) or [q.answer for q in questions])
+    assert main(["eval", "-n", "20"]) == main(["eval", "--careless", "-n", "20"]) == 0 and capsys.readouterr().out.count("micro %") == 2
+    before, after = ([prompt_text(question) for question in questions] for questions in asked)
+    assert len(before) == len(after) and sum(one != other for one, other in zip(before, after)) > len(before) // 2
+    assert all(re.sub(r"[.?!。？！]+(\n|$)", r"\1", one).lower() == re.sub(r"[.?!。？！]+(\n|$)", r"\1", other).lower() for one, other in zip(before, after))
+    assert [question.answer for question in asked[0]] == [question.answer for question in asked[1]]
+
+
+def test_solved_examples_are_neat_however_training_is_typed(world):
+    practice = {**world.practice, "careless": 1.0, "more": 1.0}
+    assert tasks.few_shots(dataclasses.replace(world, practice=practice, cache={}), 2) == tasks.few_shots(world, 2)
+
+
 def test_eval_asks_base_models_and_handwritten_prompts(capsys):
     assert main(["eval", "--model", "micro", "--base", "micro-base", "-n", "2"]) == 0
     shown = capsys.readouterr().out
     assert "the base is asked best: " in shown and "micro-base, best prompt %" in shown and "only micro-base, best prompt right" in shown
-    assert main(["eval", "--careless", "-n", "2"]) == 0 and "micro %" in capsys.readouterr().out
     assert main(["eval", "--handwritten"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("\n       -> ") == 20 * len(FAMILIES) and f"of {20 * len(FAMILIES)} right" in shown

@@ -1,5 +1,4 @@
 """The compiled tokenizer gives the ids and merges of the readable one."""
-import os
 import random
 import subprocess
 import sys
@@ -132,10 +131,17 @@ def test_unknown_backend_is_refused():
         Tokenizer.train("a", 256, backend="torch")
 
 
+def uncompiled(folder):
+    """The job that runs these tests without a compiler."""
+    return [sys.executable, "-m", "pytest", "-W", "error::RuntimeWarning", "-p", "no:cacheprovider",
+            "-k", "backend or any_order or last_pair", __file__], {"NUMBA_DISABLE_JIT": "1"}
+
+
+ELSEWHERE = {"test_the_kernels_run_uncompiled": uncompiled}  # see conftest
+
+
 @pytest.mark.slow
-def test_the_kernels_run_uncompiled():
+def test_the_kernels_run_uncompiled(elsewhere):
     """With NUMBA_DISABLE_JIT=1 a reader can step through them; nothing overflows there either."""
-    command = [sys.executable, "-m", "pytest", "-W", "error::RuntimeWarning", "-p", "no:cacheprovider",
-               "-k", "backend or any_order or last_pair", "tests/test_tokenizer_kernels.py"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:]
+    output, status, _ = elsewhere(uncompiled)
+    assert status == 0, output[-3000:]

@@ -17,7 +17,7 @@ from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
 from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
-from minigpt.world.careless import typed_carelessly
+from minigpt.world.careless import is_name, typed_carelessly
 from minigpt.world.chat import NOT_TOLD, asked_before, draw_topic, say, topics
 from minigpt.world.corpus import MIXTURE, knowledge_document
 from minigpt.world.dialogue import dialogue_document
@@ -30,7 +30,7 @@ from minigpt.world.stories import ENDINGS, choose_steps, tell
 from minigpt.world.shares import SHARES
 from minigpt.world.tasks import prompt_text
 from minigpt.world.text import all_choices, capital, fill, with_article
-from minigpt.world.write import LENGTHS, constraints, split_sentences, vocabulary
+from minigpt.world.write import LENGTHS, constraints, split_sentences
 
 KINDS = [(name, kind) for name, family in FAMILIES.items() for kind in family.kinds]
 
@@ -382,9 +382,12 @@ def test_some_requests_of_training_are_typed_carelessly(world):
                 assert before == after if before["role"] == "assistant" else old.rstrip(ends).lower() == new.rstrip(ends).lower()
                 if family in ("summarise", "translate", "write") or kind in ("reading", "unanswerable", "memory", "untold"):
                     assert old.split()[1:-1] == new.split()[1:-1]  # names above all
-                    assert old[0] == new[0] or re.match("[a-z]+", new)[0] in vocabulary(world)
+                    assert old[0] == new[0] or not is_name(world, re.match("[A-Za-z]+", old)[0])
                 small += new == new.lower() != old
     assert small > 100
+    how = dataclasses.replace(example, messages=({"role": "user", "content": "How do you do?"},))
+    assert {typed_carelessly(neat, rng, how).messages[0]["content"] for _ in range(30)} == {"how do you do?", "How do you do", "how do you do"}
+    assert is_name(world, "Tom") and is_name(world, "Blorfy") and not is_name(world, "How") and not is_name(world, "Please")
     neatly = [sum(prompt_text(e)[-1] in ends for e in examples(which, "summarise", "train", 300, seed=8)) for which in (careless, world, neat)]
     assert neatly[0] < neatly[1] < neatly[2]
     assert examples(careless, "answer", "dev", 50, seed=8) == examples(neat, "answer", "dev", 50, seed=8)

@@ -30,8 +30,7 @@ def test_the_first_examples_of_the_evaluation_are_frozen(world, split):
     assert digest(world, split, 20) == SHA256[split, 20]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("split", ["dev", "test"])
+@pytest.mark.parametrize("split", [pytest.param("dev", marks=pytest.mark.audit), pytest.param("test", marks=pytest.mark.slow)])
 def test_the_evaluation_is_frozen(world, split):
     assert digest(world, split, 500) == SHA256[split, 500]
 

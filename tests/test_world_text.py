@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from minigpt.world import FAMILIES, examples
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.facts import statements
 from minigpt.world.parallel import sentence_pair

@@ -22,7 +22,8 @@ def random_gpt():
 def text(draw, name, longest=4):
     """A few words drawn by name; how many can be shrunk."""
     count = draw.integer(f"words of {name}", 1, longest)
-    return " ".join(WORDS[i] for i in draw.integers(name, 0, len(WORDS) - 1, longest)[:count])
+    draw.values[name] = " ".join(WORDS[i] for i in draw.integers(name, 0, len(WORDS) - 1, longest)[:count])
+    return draw.values[name]
 
 
 def log_probabilities(gpt, instruction, answer):
@@ -51,7 +52,7 @@ def test_2_index(exercises, draw):
 def test_3_index(exercises, draw):
     """no other option has a larger mean log P"""
     gpt, question = random_gpt(), text(draw, "question")
-    options = list(dict.fromkeys(text(draw, f"option {i}", longest=6) for i in range(draw.integer("options", 3, 6))))
+    options = list(dict.fromkeys(text(draw, f"option {i}", longest=6) for i in range(draw.integer("options", 5, 9))))
     means = [np.mean(log_probabilities(gpt, question, option)) for option in options]
     expect_close(means[exercises.choose(gpt, question, list(options))], max(means), "mean log P of the chosen one", 1e-6)
 

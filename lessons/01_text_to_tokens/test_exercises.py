@@ -133,6 +133,13 @@ def test_4_greedy(exercises, draw):
     assert got == 2 * count, f"{text!r} with {sorted(tokens)}: got {got}, expected {2 * count}"
 
 
+def test_4_both(exercises, draw):
+    """nor is the better of the two ends"""
+    text, tokens = "abcddcba", {*"abcd", "ab", "bcd", "ba", "dcb"}
+    got = exercises.fewest_tokens(text, set(tokens))
+    assert got == 4, f"{text!r} with {sorted(tokens)}: got {got}, expected 4"
+
+
 def test_4_long(exercises, draw):
     """a text of 200 characters takes no longer than a moment"""
     count = draw.integer("length", 180, 200)

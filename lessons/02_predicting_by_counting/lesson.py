@@ -324,7 +324,7 @@ for a in (0.00001, 0.001, 0.1):
 #
 # Other edits to try, each with the result to expect:
 #
-# * Section 6: count only the first 50,000 tokens (`train_ids[:50000]`). The curve on new text turns upwards earlier.
+# * Section 4: count only the first 50,000 tokens (`train_ids[:50000]`). The curve on new text turns upwards earlier.
 # * Section 6: test on a piece of the counted text. Now `n = 7` is the best. A model must be judged on text that it has not seen.
 # * Section 8: use `scale=2.0` for both tables. The untrained loss is far above `ln V`: the network is not ignorant but wrong and sure of it.
 #

@@ -80,7 +80,7 @@ def draw_function(draw, longest):
     """A smooth function with its gradient at a point; small, usual or huge."""
     n, scale = draw.integer("numbers in x", 2, longest), draw.choice("size of f", [1.0, 1e-5, 1e5])
     a, b, x = draw.array("a", n) + 3.0, draw.array("b", n), draw.array("x", n)
-    calls = []
+    draw.values["a"], calls = a, []
 
     def f(point):
         calls.append(1)
@@ -100,6 +100,7 @@ def test_4_accepts(exercises, draw):
             assert point.shape == x.shape, f"f was asked about a point of shape {point.shape}, x has {x.shape}"
             return row(point[:, 0])
 
+    draw.values |= {"f(x)": "size of f * sum of a sin(b + x)", "gradient given": gradient}
     assert exercises.is_right(f, gradient.copy(), x.copy()), "a right gradient was rejected"
 
 
@@ -120,4 +121,5 @@ def test_4_rejects(exercises, draw):
         wrong[:] = 0.0
     else:
         wrong[np.abs(gradient).argmin()] += 0.01 * np.abs(gradient).max()
+    draw.values |= {"f(x)": "size of f * sum of a sin(b + x)", "gradient given": wrong, "right gradient": gradient}
     assert not exercises.is_right(f, wrong, x.copy()), f"a wrong gradient was accepted: {kind}"

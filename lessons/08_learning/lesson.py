@@ -504,6 +504,6 @@ print(f"loss at the end: {final['AdamW', 0.008]:.2f} if zeroed, {run_without_zer
 #
 # * Section 4: in `adam`, divide `v` by 1 instead of by `1 - beta2 ** t`. With `beta2=0.95` the first step is 4.5 times too long, with `beta2=0.999` 32 times.
 # * Section 6: call `orthogonalise` without the division by the length, on `1000 * G`. The polynomials run away to infinity: they are made for strengths up to 1.
-# * Section 9: set `warmup=0.5` in `common`. Plain descent, AdamW and Muon end higher: half the race is over before the full rate is reached.
+# * Section 9: set `warmup=0.5` in `common`. Descent, momentum and Muon end higher, for half the race is over before the full rate is reached. Adam and AdamW do not: after a long warm-up they bear the highest rate.
 #
 # ## 11. Exercises

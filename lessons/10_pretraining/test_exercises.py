@@ -60,6 +60,7 @@ def test_3_smallest(exercises, draw):
     A, B = 1.0 + 400 * abs(float(draw.array("A", 1)[0])), 1.0 + 400 * abs(float(draw.array("B", 1)[0]))
     a, b = draw.integer("10 a", 1, 9) / 10, draw.integer("10 b", 1, 9) / 10
     operations = 10.0 ** draw.integer("log10 operations", 9, 24)
+    draw.values = {"operations": operations, "A": A, "a": a, "B": B, "b": b}
     found = exercises.best_size(operations, A, a, B, b)
 
     def loss(N):

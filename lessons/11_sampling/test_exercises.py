@@ -103,6 +103,13 @@ def test_4_overtaken(exercises, draw):
     assert tuple(ids) == (1, 1, 2), f"got {tuple(ids)}, expected (1, 1, 2)"
 
 
+def test_4_total(exercises, draw):
+    """a short finished text stays as long as its total is among the best, whatever the mean of its words"""
+    table = {(): [0.3, 0.6, 0.1], (1,): [0.2, 0.45, 0.35]}
+    ids, _ = exercises.beam_search(lambda ids: np.log(table.get(tuple(ids), [0.3, 0.3, 0.4])), 2, 3, 0)
+    assert tuple(ids) == (0,), f"got {tuple(ids)}, expected (0,)"
+
+
 def test_4_narrow(exercises, draw):
     """a narrow beam keeps the best beginnings, finished ones among them"""
     V, length, width = draw.integer("V", 2, 5), draw.integer("length", 1, 5), draw.integer("width", 1, 3)

@@ -52,6 +52,14 @@ def test_2_values(exercises, draw):
     assert answer == messages, f"got {answer}, expected {messages}"
 
 
+def test_2_prompt(exercises, draw):
+    """a last message that has not begun yet, as in a prompt, is a message"""
+    user, writer = list(ROLES)[:2]
+    answer = [(role, list(content), bool(ended)) for role, content, ended in exercises.read_back([user, END, writer], dict(ROLES), END)]
+    expected = [(ROLES[user], [], True), (ROLES[writer], [], False)]
+    assert answer == expected, f"ids {[user, END, writer]}: got {answer}, expected {expected}"
+
+
 def test_2_errors(exercises, draw):
     """what no template can have made is refused"""
     messages = conversation(draw)
@@ -77,7 +85,7 @@ def test_3_fullest(exercises, draw):
 def test_3_values(exercises, draw):
     """each conversation goes where it leaves the least room"""
     room, count = draw.integer("room", 4, 20), draw.integer("count", 0, 12)
-    lengths = [min(room, int(n)) for n in draw.integers("lengths", 1, 12, count)]
+    lengths = draw.values["lengths"] = [min(room, int(n)) for n in draw.integers("lengths", 1, 12, count)]
     rows = []
     waiting = list(range(count))
     while waiting:
@@ -98,7 +106,8 @@ def masked_problem(draw, scale=2.0):
     T, V = draw.integer("T", 1, 8), draw.integer("V", 2, 5)
     logits = draw.array("logits", T, V, scale=scale)
     targets, mask = draw.integers("targets", 0, V - 1, T), draw.integers("mask", 0, 1, T)
-    return logits, targets, mask, np.sort(draw.integers("conversation", 0, 3, T))
+    conversation = draw.values["conversation"] = np.sort(draw.integers("conversation", 0, 3, T))
+    return logits, targets, mask, conversation
 
 
 def plain_loss(logits, targets, mask, conversation):

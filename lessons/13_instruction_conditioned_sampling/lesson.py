@@ -169,7 +169,7 @@ save_svg(figure, FIGURES / "surprise.svg", "Surprise of each token of the answer
 # %%
 from dataclasses import replace
 
-from minigpt.world import FAMILIES, examples, load_world, small_world
+from minigpt.world import examples, load_world, small_world
 
 JOBS = ("summarise", "translate", "answer", "write", "chat")
 world = replace(load_world(), families=JOBS)

@@ -38,6 +38,7 @@ def test_2_values(exercises, draw):
 def test_2_long(exercises, draw):
     """a long answer is no longer than the computer can bear"""
     common, T = -draw.integer("nats per token", 1, 5), 2000 * draw.integer("thousands", 1, 3)
+    draw.values = {"log P of every token but one": common, "tokens": T}
     logp = np.full((2, T), float(common))
     logp[1, 0] -= math.log(3)  # three times less likely, once
     answer = exercises.guess_instruction(logp, np.array([0.5, 0.5]))
@@ -46,8 +47,10 @@ def test_2_long(exercises, draw):
 
 def two_distributions(draw):
     V = draw.integer("V", 2, 6)
-    pair = [np.exp(draw.array(name, V)) for name in ("log conditional", "log unconditional")]
-    return [p / p.sum() for p in pair]
+    pair = [np.exp(draw.array(f"log {name}", V)) for name in ("conditional", "unconditional")]
+    pair = [p / p.sum() for p in pair]
+    draw.values = {"conditional": pair[0], "unconditional": pair[1]}
+    return pair
 
 
 def test_3_values(exercises, draw):

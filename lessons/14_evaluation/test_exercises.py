@@ -31,6 +31,12 @@ def test_1_values(exercises, draw):
     assert answer == expected, f"suspected {answer}, expected {expected}"
 
 
+def test_1_letters(exercises, draw):
+    """words as they are: "Cat" is not "cat" """
+    answer = list(exercises.leaked(["the Cat sleeps"], ["the cat sleeps", "the Cat sleeps"], 3))
+    assert answer == [1], f"training text 'the Cat sleeps', tests 'the cat sleeps' and 'the Cat sleeps': suspected {answer}, expected [1]"
+
+
 def longest_common(first, second):
     """Tries all subsequences of the first, the longest first."""
     for length in range(len(first), 0, -1):

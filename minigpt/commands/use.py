@@ -14,7 +14,6 @@ from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
-from minigpt.sample.sampling import check
 from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.train.pretrain import VALIDATION_SEED
@@ -81,7 +80,6 @@ def add_chat_arguments(parser):
 def run_chat(arguments):
     """A conversation in the terminal."""
     settings = from_flags(ANSWER, arguments)
-    check(settings)
     assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
     print(f"talking with {find_folder(arguments.model)}, {assistant.model.num_parameters():,} parameters; /help lists the commands, /quit leaves")
     chat(assistant, vars(settings), _lines(), lambda text: print(text, end="", flush=True))

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 
 from minigpt.course.exercises import choose_exercises
 from minigpt.course.grade import Grade, grade_each
@@ -30,12 +31,12 @@ def _some(folder, answers, seed, exercises, limit):
     child.start()
     theirs.close()  # so that the end of the child is the end of the pipe
     try:
-        message, trouble = _receive(ours, limit)
+        message, trouble, _ = _receive(ours, limit)
         if trouble or message:
             raise ValueError(f"{answers} {trouble} while it was loaded; it must run before it is graded" if trouble else message["refused"])
         for exercise in exercises:
-            message, trouble = _receive(ours, limit)
-            grades.append(Grade(exercise, **message) if message else Grade(exercise, 0, "failed", f"{exercise.number} {exercise.function}: it {trouble}"))
+            message, trouble, tried = _receive(ours, limit)
+            grades.append(Grade(exercise, **message) if message else Grade(exercise, 0, "failed", f"{tried}\n  it {trouble}"))
             if trouble:
                 break
     finally:
@@ -46,13 +47,17 @@ def _some(folder, answers, seed, exercises, limit):
 
 
 def _receive(ours, limit):
-    """-> the next message of the child, or None; and what went wrong, or "" """
+    """-> the next message of the child, or None; what went wrong, or ""; the report on what it was trying when that happened"""
+    deadline, tried = time.monotonic() + limit, ""
     try:
-        if not ours.poll(limit):
-            return None, f"did not end within {limit:g} seconds"
-        return json.loads(ours.recv_bytes()), ""
+        while ours.poll(max(0.0, deadline - time.monotonic())):
+            message = json.loads(ours.recv_bytes())
+            if "trying" not in message:
+                return message, "", tried
+            tried = message["trying"]
+        return None, f"did not end within {limit:g} seconds", tried
     except (EOFError, BrokenPipeError):  # Windows' poll raises the second
-        return None, "ended the program"
+        return None, "ended the program", tried
 
 
 def _work(folder, answers, seed, exercises, theirs):
@@ -64,7 +69,7 @@ def _work(folder, answers, seed, exercises, theirs):
     sys.stdout.flush()
     os.dup2(2, 1)  # what is printed, by whatever means, is no part of the points
     try:
-        grades = grade_each(folder, answers, seed, exercises)
+        grades = grade_each(folder, answers, seed, exercises, lambda report: send({"trying": report}))
     except ValueError as error:
         send({"refused": str(error)})
         return

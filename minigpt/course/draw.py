@@ -74,10 +74,14 @@ def _smaller_limits(draw):
 
 def expect_close(actual, expected, what, tolerance=1e-9):
     """AssertionError in one or two lines when an answer has another shape or value; tolerance is relative and absolute."""
+    assert actual is not None, f"{what}: got None; is there a return?"
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
     wrong = ~np.isclose(actual, expected, rtol=tolerance, atol=tolerance)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = f" at {list(where)}" if where else ""
-        raise AssertionError(f"{what}{place}: got {actual[where]:.6g}, expected {expected[where]:.6g}")
+        got, wanted = f"{actual[where]:.6g}", f"{expected[where]:.6g}"
+        if got == wanted:
+            got, wanted = f"{actual[where]:.15g}", f"{expected[where]:.15g}, off by {abs(actual[where] - expected[where]):.2g}"
+        raise AssertionError(f"{what}{place}: got {got}, expected {wanted}")

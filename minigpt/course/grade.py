@@ -34,11 +34,14 @@ def grade(folder, answers, seed, number=None):
     return list(grade_each(folder, answers, seed, choose_exercises(folder, number)))
 
 
-def grade_each(folder, answers, seed, exercises):
-    """Loads the answers now -> iterator of a Grade for each of these exercises, graded when it is asked for"""
+def grade_each(folder, answers, seed, exercises, tell=lambda report: None):
+    """Loads the answers now -> iterator of a Grade for each of these exercises, graded when it is asked for
+
+    tell(report) is called before whatever may never end: with what to report if it does not.
+    """
     tests = vars(load_module(Path(folder) / "test_exercises.py"))
     module = load_module(answers)
-    return (_grade_exercise(exercise, _tests_of(exercise, tests, folder), module, seed) for exercise in exercises)
+    return (_grade_exercise(exercise, _tests_of(exercise, tests, folder), module, seed, tell) for exercise in exercises)
 
 
 def _tests_of(exercise, tests, folder):
@@ -60,23 +63,29 @@ def load_module(path):
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # sys.exit() would end the grading with success
-        lines = [place.lineno for place in traceback.extract_tb(error.__traceback__) if Path(place.filename).resolve() == path.resolve()]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path)
         raise ValueError(f"{path}{f', line {line}' if line else ''}: {type(error).__name__}: {error}; it must run before it is graded") from None
     return module
 
 
-def _grade_exercise(exercise, tests, module, seed):
+def _line_of(error, path):
+    """The last line of a file that an error came through, or None."""
+    lines = [place.lineno for place in traceback.extract_tb(error.__traceback__) if Path(place.filename).resolve() == path.resolve()]
+    return lines[-1] if lines else None
+
+
+def _grade_exercise(exercise, tests, module, seed, tell):
     if not hasattr(module, exercise.function):
         return Grade(exercise, 0, "not attempted", f"{exercise.number}: {module.__file__} has no {exercise.function}")
     for test in tests:
         for number in range(INPUTS):
             draw = Draw(seed + number)
+            tell(_lines(exercise, test, draw))
             error = _attempt(test, module, draw)
             if isinstance(error, NotImplementedError):
                 return Grade(exercise, 0, "not attempted")
             if error is not None:
-                return Grade(exercise, 0, "failed", _report(exercise, test, module, draw, error))
+                return Grade(exercise, 0, "failed", _report(exercise, test, module, draw, error, tell))
     return Grade(exercise, exercise.points, "passed")
 
 
@@ -89,8 +98,9 @@ def _attempt(test, module, draw):
         return error
 
 
-def _report(exercise, test, module, draw, first):
+def _report(exercise, test, module, draw, first, tell):
     """first: the error by which the test failed; it stands where the same input does not fail again."""
+    tell(_lines(exercise, test, draw, *_said(first, module)))  # a smaller input may never end
     deadline = time.monotonic() + SEARCH
 
     def fails(candidate):
@@ -99,12 +109,23 @@ def _report(exercise, test, module, draw, first):
 
     small = shrink(fails, draw)
     error = _attempt(test, module, small) or first
-    said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-    lines = [f"{exercise.number} {exercise.function}: {test.__doc__.splitlines()[0]}", *_indent(said),
-             "  with the smallest input found:",
-             *(line for name, value in small.values.items() for line in _indent(f"{name} = {_text(value)}", "    ")),
-             f"  again: --seed {draw.seed}   read: {exercise.section}   help: python -m minigpt lesson hint {exercise.number}"]
-    return "\n".join(lines)
+    return _lines(exercise, test, draw, *_said(error, module), "  with the smallest input found:",
+                  *(line for name, value in small.values.items() for line in _indent(f"{name} = {_text(value)}", "    ")))
+
+
+def _said(error, module):
+    """What an error says, and where in the answers it happened -> lines"""
+    if isinstance(error, AssertionError):
+        return _indent(str(error))
+    line = _line_of(error, Path(module.__file__))
+    where = f"line {line} of {Path(module.__file__).name}" if line else "in the test; does the function return what its description says?"
+    return _indent(f"{type(error).__name__}: {error} ({where})")
+
+
+def _lines(exercise, test, draw, *between):
+    """The report on a test: what it asks, what went wrong, how to see it again. -> text"""
+    return "\n".join([f"{exercise.number} {exercise.function}: {test.__doc__.splitlines()[0]}", *between,
+                      f"  again: --seed {draw.seed}   read: {exercise.section}   help: python -m minigpt lesson hint {exercise.number}"])
 
 
 def _text(value):

@@ -34,11 +34,12 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     answers = [None] * len(questions)
-    progress = Progress(label, len(questions), unit="answers") if label else None
+    too_long, progress = [], Progress(label, len(questions), unit="answers") if label else None
 
     def work(chunk):
         if style == "chat":
-            chunk = [i for i in chunk if _fits(assistant, questions[i])]
+            too_long.extend(i for i in chunk if not _fits(assistant, questions[i]))
+            chunk = [i for i in chunk if i not in too_long]
             texts = assistant.answers([questions[i].messages for i in chunk])
         else:
             solved = [(shots or {}).get((questions[i].family, questions[i].kind), ()) if style == "few-shot" else () for i in chunk]
@@ -47,13 +48,12 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
         for i, text in zip(chunk, texts):
             answers[i] = text
         if progress:
-            progress.update(sum(answer is not None for answer in answers))
+            progress.update(len(too_long) + sum(answer is not None for answer in answers))
 
     with worker_pool(shards=len(chunks)) as run_all:
         run_all(work, chunks)
-    too_long = answers.count(None)
     if label and too_long:
-        print(f"{too_long} of {len(questions)} prompts are too long for the context of {assistant.model.config.block_size} and count as wrong", flush=True)
+        print(f"{len(too_long)} of {len(questions)} prompts are too long for the context of {assistant.model.config.block_size} and count as wrong", flush=True)
     return [answer or "" for answer in answers]
 
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from minigpt.nn import layers
 from minigpt.nn.backend import get_ops
-from minigpt.nn.layers import NORMS, POSITIONS, Context
+from minigpt.nn.layers import MLPS, NORMS, POSITIONS, Context
 from minigpt.nn.params import LARGE, Params, Spec
 from minigpt.nn.threads import processor
 
+OWN_PARTS = {**NORMS, **MLPS}  # which kernels may stand for, as long as nobody puts another in the place of one
 OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a twentieth on AMD's
 PATIENCE = 32  # tokens that one thread reads after two took half as long again
 
@@ -191,7 +192,7 @@ class Transformer:
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 
-            if kv.length >= kv.pad[0] and (kv.plan or decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
+            if kv.length >= kv.pad[0] and (kv.plan or _has_own_parts(self.config) and decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
                 return self._fused_step(decode, ids[0, 0], kv)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)
@@ -256,9 +257,13 @@ def _block_of(config, backend, matmul):
     if backend == "fast" and matmul == "numba":
         from minigpt.nn.kernels import block  # imports Numba, as above
 
-        if block.knows(config):
+        if _has_own_parts(config) and block.knows(config):
             return layers.BLOCK._replace(forward=block.block_forward, backward=block.block_backward)
     return layers.BLOCK
+
+
+def _has_own_parts(config):
+    return NORMS[config.norm] is OWN_PARTS.get(config.norm) and MLPS[config.mlp] is OWN_PARTS.get(config.mlp)
 
 
 def _position_tables(config, dtype):

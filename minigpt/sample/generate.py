@@ -38,7 +38,6 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
     the list and the seed, not on the other rows.
     vocab_size: only ids below it are drawn, for a model with more of them than its tokenizer has tokens; None: all.
     """
-    sampling.check(config)
     stop = stop_ids(stop)
     prompts = [np.asarray(p).reshape(-1) for p in prompts]
     limit = model.config.block_size

@@ -1,27 +1,7 @@
 """From logits to a token: every sampling method is a step that reshapes one distribution. Pure functions, no model."""
-import math
-
 import numpy as np
 
 DAMAGED = "the logits hold NaN or infinity; the weights are damaged or training diverged: load an earlier checkpoint"
-
-
-def check(config):
-    """Refuse settings that mean nothing, with the value and the limit. config: SampleConfig."""
-    t = config.temperature
-    if not (t >= 0.0 and math.isfinite(t)):
-        raise ValueError(f"temperature is {t}; it must be a finite number, 0 or more (0 takes the likeliest token)")
-    if config.top_k < 0:
-        raise ValueError(f"top_k is {config.top_k}; it must be 0 (no limit) or more")
-    if not 0.0 < config.top_p <= 1.0:
-        raise ValueError(f"top_p is {config.top_p}; it must be above 0 and at most 1 (1 keeps every token)")
-    if not 0.0 <= config.min_p <= 1.0:
-        raise ValueError(f"min_p is {config.min_p}; it must be between 0 (off) and 1")
-    if not (config.repetition_penalty > 0.0 and math.isfinite(config.repetition_penalty)):
-        raise ValueError(f"repetition_penalty is {config.repetition_penalty}; it must be above 0 (1: off)")
-    for name in ("max_new_tokens", "seed"):
-        if (getattr(config, name) or 0) < 0:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
 
 
 def distribution(logits, config, seen=None, allowed=None):

@@ -1,6 +1,5 @@
 """Training state in one file: weights, moments, step, and what they belong to. One file, so a crash cannot tear it apart."""
 import dataclasses
-import errno
 import hashlib
 import json
 import shutil
@@ -23,11 +22,11 @@ def save(folder, model, state, config, about):
     safetensors.save_file(arrays, folder / FILE, metadata)
 
 
-def make_room(folder):
+def check_room(folder):
     """OSError where the disk has no room for a second checkpoint: the next one is written beside the one that it replaces."""
     needed, free = (folder / FILE).stat().st_size, shutil.disk_usage(folder).free
     if free < needed:
-        raise OSError(errno.ENOSPC, f"a checkpoint has {needed:,} bytes, and beside the first one {free:,} are free in {folder}; make room there or choose another --out")
+        raise OSError(f"a checkpoint has {needed:,} bytes, and beside the first one {free:,} are free in {folder}; make room there or choose another --out")
 
 
 def load(folder, model, state, config, about):
@@ -44,7 +43,8 @@ def load(folder, model, state, config, about):
         return
     _same(path, json.loads(metadata["model"]), dataclasses.asdict(model.config))
     _same(path, json.loads(metadata["train"]), dataclasses.asdict(config), free={"workers", "eval_every", "save_every"})
-    _same(path, json.loads(metadata["about"]), _belongs_to(model, about))
+    saved, now = json.loads(metadata["about"]), _belongs_to(model, about)
+    _same(path, {**saved, "matmul": saved.get("matmul", now["matmul"])}, now)  # older ones do not say whose products they are of
     for kind, params in _parts(model, state).items():
         for name in params:
             params[name] = arrays[f"{kind}/{name}"]
@@ -83,7 +83,8 @@ def _parts(model, state):
 
 
 def _belongs_to(model, about):
-    return {**about, "backend": model.backend}  # sums of the other backend round differently
+    """Sums of the other backend, and of other products, round differently."""
+    return {**about, "backend": model.backend, "matmul": model.matmul if model.backend == "fast" else None}
 
 
 def _same(path, saved, now, free=frozenset()):

@@ -55,7 +55,7 @@ def train(model, config, run):
         progress = Progress(run.label, config.steps * config.batch_tokens, state.step * config.batch_tokens)
         if run.folder and state.step < config.steps:
             _save(run, model, state, config, log)  # a full disk, or a folder in the way, is known before the first step
-            checkpoint.make_room(run.folder)
+            checkpoint.check_room(run.folder)
         stop = False
         while state.step < config.steps and not stop:
             step = state.step

@@ -3,10 +3,15 @@
 import re
 from dataclasses import replace
 
-from minigpt.world.write import vocabulary
-
 STYLES = ("small", "open", "both")
 _FIRST, _END = re.compile("[A-Za-z]+"), re.compile(r"[.?!。？！]+$")
+
+
+def is_name(world, word):
+    """Whether a word may be somebody's: a listed name, or no word of the tables, of which invented names are none."""
+    if "listed" not in world.cache:
+        world.cache["listed"] = {name["en"] for name in world.names}
+    return word in world.cache["listed"] or word.lower() not in world.avoid["words"]
 
 
 def typed_carelessly(world, rng, example):
@@ -21,7 +26,7 @@ def typed_carelessly(world, rng, example):
         first = _FIRST.match(text)
         if style == "lower":
             text = text.lower()
-        elif style != "open" and first and first[0].lower() in vocabulary(world):     # no name
+        elif style != "open" and first and not is_name(world, first[0]):
             text = text[0].lower() + text[1:]
         return text if style == "small" else _END.sub("", text)
 
