@@ -75,7 +75,7 @@ def pages(folder):
 
 def jobs_of(item):
     """What another process does for a test -> list of jobs: functions of a folder of their own -> (command, its environment)"""
-    return [pages] if item.name.startswith(PAGES) else [job for name, job in getattr(item.module, "ELSEWHERE", {}).items() if item.name.startswith(name)]
+    return [pages] if item.name.startswith(PAGES) else getattr(item.module, "ELSEWHERE", {}).get(item.name, [])
 
 
 def pytest_collection_modifyitems(items):
@@ -94,7 +94,7 @@ def pytest_collection_finish(session):
     session.config.stash[background] = pool, folder, children, {job: pool.submit(work, job, Path(folder.name), children) for job in jobs}
 
 
-def work(job, parent, children=()):
+def work(job, parent, children):
     """Do a job -> its output, its exit status, its folder. children: a list to which the process is added."""
     folder = parent / job.__name__
     folder.mkdir()

@@ -254,19 +254,30 @@ def test_no_socket_is_opened_and_no_display_is_needed(tmp_path):
     assert "socket.__new__" in lines[0] and lines[1:] == ["guarded"] + ["0"] * 7, child.stderr
 
 
+def hashed_by(seed):
+    """The job that makes world, tokenizer, base, tuned model and samples where Python's hashes begin at the seed."""
+    def a_whole_run(folder):
+        code = ("import sys; from minigpt.__main__ import main\n"
+                "out, steps = sys.argv[1], ['--backend', 'numpy', '--tokens', '2048', '--batch-tokens', '512', '--seed', '5']\n"
+                "assert main(['pretrain', '--preset', 'nano', '--vocab-size', '512', '--out', out + '/base', *steps]) == 0\n"
+                "assert main(['sft', '--model', out + '/base', '--out', out + '/tuned', *steps]) == 0\n"
+                "print('sampled')\n"
+                "assert main(['sample', '--model', out + '/tuned', '--backend', 'numpy', '--seed', '1', '-n', '3']) == 0")
+        return [sys.executable, "-c", code, str(folder)], {**HOME, "PYTHONHASHSEED": seed}
+    a_whole_run.__name__ += seed
+    return a_whole_run
+
+
+HASHED = [hashed_by(seed) for seed in ("0", "2024")]
+ELSEWHERE = {"test_every_process_makes_the_same_model_and_text": HASHED}  # see conftest
+
+
 @pytest.mark.slow
-def test_every_process_makes_the_same_model_and_text(tmp_path):
+def test_every_process_makes_the_same_model_and_text(elsewhere):
     """World, tokenizer, training, tuning and sampling in two processes with other hash seeds: the same files and words."""
-    code = ("import sys; from minigpt.__main__ import main\n"
-            "out, steps = sys.argv[1], ['--backend', 'numpy', '--tokens', '2048', '--batch-tokens', '512', '--seed', '5']\n"
-            "assert main(['pretrain', '--preset', 'nano', '--vocab-size', '512', '--out', out + '/base', *steps]) == 0\n"
-            "assert main(['sft', '--model', out + '/base', '--out', out + '/tuned', *steps]) == 0\n"
-            "print('sampled')\n"
-            "assert main(['sample', '--model', out + '/tuned', '--backend', 'numpy', '--seed', '1', '-n', '3']) == 0")
     seen = set()
-    for seed in ("0", "2024"):
-        child = subprocess.run([sys.executable, "-c", code, tmp_path / seed], env={**HOME, "PYTHONHASHSEED": seed}, capture_output=True, text=True)
-        assert child.returncode == 0, child.stderr
-        files = [(tmp_path / seed / stage / name).read_bytes() for stage in ("base", "tuned") for name in ("tokenizer.json", "config.json")]
-        seen.add((digest(tmp_path / seed / "base"), digest(tmp_path / seed / "tuned"), *files, child.stdout.partition("sampled")[2]))
+    for output, status, folder in map(elsewhere, HASHED):
+        assert status == 0, output
+        files = [(folder / stage / name).read_bytes() for stage in ("base", "tuned") for name in ("tokenizer.json", "config.json")]
+        seen.add((digest(folder / "base"), digest(folder / "tuned"), *files, output.partition("sampled")[2]))
     assert len(seen) == 1

@@ -75,7 +75,7 @@ def fill_a_cache(folder):
 
 
 ELSEWHERE = dict.fromkeys(("test_kernels_give_the_same_bits_compiled_just_now_and_from_the_cache", "test_a_run_finds_every_kernel_that_was_compiled_ahead"),
-                          fill_a_cache)  # see conftest
+                          [fill_a_cache])  # see conftest
 
 
 @pytest.fixture

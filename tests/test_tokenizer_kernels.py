@@ -137,7 +137,7 @@ def uncompiled(folder):
             "-k", "backend or any_order or last_pair", __file__], {"NUMBA_DISABLE_JIT": "1"}
 
 
-ELSEWHERE = {"test_the_kernels_run_uncompiled": uncompiled}  # see conftest
+ELSEWHERE = {"test_the_kernels_run_uncompiled": [uncompiled]}  # see conftest
 
 
 @pytest.mark.slow
