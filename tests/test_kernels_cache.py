@@ -12,6 +12,8 @@ from minigpt import jit as module
 from minigpt.commands import ahead
 from minigpt.config import PRESETS
 from minigpt.jit import cache_folder, jit
+from minigpt.model import GPT
+from minigpt.nn import gpt
 
 ROOT = Path(__file__).parents[1]
 
@@ -145,6 +147,19 @@ def test_kernels_are_compiled_ahead_where_a_core_is_free(monkeypatch):
     monkeypatch.setattr(ahead.subprocess, "Popen", None)
     monkeypatch.setattr(ahead, "cores", lambda: 1)
     assert ahead.compile_ahead(PRESETS["micro"])() is None
+
+
+@pytest.mark.parametrize("preset", ["micro", "mini"])
+def test_the_products_that_the_whole_model_takes_are_compiled_ahead(preset, monkeypatch):
+    """A model of one layer, which stands for it there, may be too small for NumPy's."""
+    monkeypatch.setattr(gpt, "OWN_PRODUCTS", 3_000_000)
+    monkeypatch.setattr(gpt, "processor", lambda: "Intel")
+    taken = []
+    monkeypatch.setattr(ahead, "pretrain", lambda model, *others: taken.append(model.matmul))
+    for name in ("tune", "generate"):
+        monkeypatch.setattr(ahead, name, lambda *others: None)
+    ahead.call_all(PRESETS[preset])
+    assert taken == [GPT(PRESETS[preset]).matmul] == ["blas" if preset == "mini" else "numba"]
 
 
 @pytest.mark.slow

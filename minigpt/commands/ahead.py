@@ -1,6 +1,7 @@
 """Kernels compiled by another process while this one still draws text: a compiler lets no thread work beside it."""
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 from minigpt.config import PRETRAIN, SFT, GPTConfig, SampleConfig
 from minigpt.jit import cache_folder
 from minigpt.model import GPT
+from minigpt.nn.gpt import default_matmul, transformer_specs
 from minigpt.nn.threads import cores
 from minigpt.sample.generate import generate
 from minigpt.train.batches import Rows
@@ -38,7 +40,8 @@ def compile_ahead(shape):
 def call_all(shape):
     """Call every kernel that a run needs, on a model of one layer: a step of pretraining, of tuning, an evaluation, answers."""
     T, V = 8, 64  # kernels are compiled for types, not for sizes
-    model = GPT(dataclasses.replace(shape, n_layer=1, block_size=T, vocab_size=V))
+    products = default_matmul(sum(math.prod(spec.shape) for spec in transformer_specs(shape)))  # not those of so small a model
+    model = GPT(dataclasses.replace(shape, n_layer=1, block_size=T, vocab_size=V), matmul=products)
     tokens = np.arange(4 * (T + 1), dtype=np.int32).reshape(4, T + 1)  # (R, T+1)
     text = Rows(tokens, np.zeros_like(tokens))
     pretrain(model, text, text, dataclasses.replace(PRETRAIN, tokens=4 * T, batch_tokens=4 * T, eval_every=1))

@@ -56,7 +56,7 @@ def _may_replace(folder):
 
 
 def spare_tokenizer(folder, tok):
-    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten. That of a run the run knows."""
+    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten; a run that goes on keeps its own."""
     if not checkpoint.exists(folder) and has_tokenizer(folder) and _tokenizer(folder) != tok:
         raise ValueError(f"--out is {folder}, which holds another tokenizer that would be overwritten; choose another")
 

@@ -47,6 +47,11 @@ def transformer_specs(config):
     return specs
 
 
+def default_matmul(parameters):
+    """Whose matrix products a model of so many parameters takes on this processor: "numba" (ours) or "blas" (NumPy's)."""
+    return "blas" if parameters > OWN_PRODUCTS and "AMD" not in processor() else "numba"
+
+
 class Transformer:
     """A decoder-only transformer (GPT-2's body, Radford et al. 2019) with its backward written out.
 
@@ -59,8 +64,7 @@ class Transformer:
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}; a model computes in float32 or float64")
         self.params = Params(transformer_specs(config), dtype).initialise(np.random.default_rng(seed))
-        theirs = self.params.flat.size > OWN_PRODUCTS and "AMD" not in processor()
-        self.config, self.backend, self.matmul = config, backend, matmul or ("blas" if theirs else "numba")
+        self.config, self.backend, self.matmul = config, backend, matmul or default_matmul(self.params.flat.size)
         self.ops, self.block = get_ops(backend, self.matmul), _block_of(config, backend, self.matmul)
         self._grads = self._half = None
         self.tables = _position_tables(config, self.params.dtype)
