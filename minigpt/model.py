@@ -9,7 +9,7 @@ from minigpt.interop import huggingface
 from minigpt.nn.gpt import Transformer
 from minigpt.sample.generate import generate
 from minigpt.sample.stopping import TextStream, cut_before, ends_with, listed
-from minigpt.text.template import render
+from minigpt.text.template import check_messages, render
 from minigpt.text.tokenizer import Tokenizer
 
 
@@ -81,7 +81,7 @@ class InstructGPT:
 
         ValueError unless the user speaks last. What a model says unasked shows `generations([[]])`.
         """
-        render(messages, self.tokenizer)  # refuses what is no conversation
+        check_messages(messages)
         if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
             raise ValueError("the last message must be the user's, with what the model should do")
         return self.answers([messages], on_text=on_text, **settings)[0]

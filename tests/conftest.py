@@ -104,6 +104,11 @@ def work(job, parent, children):
     return child.communicate()[0], child.returncode, folder
 
 
+def begun_jobs(config):
+    """{job: the future of what `work` returns} of the jobs that were begun with the tests"""
+    return config.stash[background][-1] if background in config.stash else {}
+
+
 def pytest_unconfigure(config):
     if background in config.stash:
         pool, folder, children, _ = config.stash[background]
@@ -117,14 +122,14 @@ def pytest_unconfigure(config):
 @pytest.fixture(scope="session")
 def elsewhere(request, tmp_path_factory):
     """-> elsewhere(job): output, exit status and folder of the job's process, which was begun with the tests or is begun now"""
-    begun = request.config.stash.get(background, (None, None, None, {}))[3]
+    begun = begun_jobs(request.config)
     return lambda job: begun[job].result() if job in begun else work(job, tmp_path_factory.mktemp("job"), [])
 
 
 @pytest.fixture
 def complaints(request):
     """-> complaints(lesson): what is stale on its page, from the process in the background where there is one"""
-    begun = request.config.stash.get(background, (None, None, None, {}))[3]
+    begun = begun_jobs(request.config)
     if pages not in begun:
         from minigpt.course.check import check
 

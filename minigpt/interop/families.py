@@ -201,9 +201,10 @@ def _flat_rope(data):
     nested = data.get("rope_parameters") or data.get("rope_scaling") or {}
     if not isinstance(nested, dict):
         raise ValueError(f"rope_parameters is {short(nested)}, it must be an object")
-    if data.get("rotary_emb_base", data.get("rope_theta")) != data.get("rope_theta", data.get("rotary_emb_base")):
-        raise ValueError(f"rotary_emb_base is {short(data['rotary_emb_base'])} and rope_theta {short(data['rope_theta'])}; remove the wrong one")
-    old = {"rope_theta": data.get("rotary_emb_base"), "partial_rotary_factor": data.get("rotary_pct"),
+    base, theta = data.get("rotary_emb_base"), data.get("rope_theta")
+    if None not in (base, theta) and base != theta:
+        raise ValueError(f"rotary_emb_base is {short(base)} and rope_theta {short(theta)}; remove the wrong one")
+    old = {"rope_theta": base, "partial_rotary_factor": data.get("rotary_pct"),
            "rope_type": nested.get("type")}
     return {key: value for key, value in old.items() if value is not None} | data | nested
 

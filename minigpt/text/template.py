@@ -33,12 +33,9 @@ def render(messages, tok, add_generation_prompt=False):
     """
     if missing := [text for text in SPECIAL_TOKENS if text not in tok.special_tokens]:
         raise ValueError(f"this tokenizer has no special token {missing[0]!r}: `python -m minigpt import FOLDER --chat` adds it to a model folder")
+    check_messages(messages)
     ids, mask = [], []
     for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise ValueError(f'a message is {short(message)}: each is {{"role": ..., "content": a text}}, and a conversation is a list of them')
-        if message.get("role") not in ROLES:
-            raise ValueError(f"role {message.get('role')!r} is unknown: use one of {', '.join(ROLES)}")
         content = tok.encode_ordinary(" " + message["content"].strip())
         learned = int(message["role"] == "assistant")
         ids += [tok.special_tokens[f"<|{message['role']}|>"], *content, tok.special_tokens["<|end|>"]]
@@ -47,6 +44,15 @@ def render(messages, tok, add_generation_prompt=False):
         ids.append(tok.special_tokens["<|assistant|>"])
         mask.append(0)
     return ids, mask
+
+
+def check_messages(messages):
+    """ValueError for what is no conversation: a message without a role that the template knows, or without a text."""
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise ValueError(f'a message is {short(message)}: each is {{"role": ..., "content": a text}}, and a conversation is a list of them')
+        if message.get("role") not in ROLES:
+            raise ValueError(f"role {message.get('role')!r} is unknown: use one of {', '.join(ROLES)}")
 
 
 def show_mask(ids, mask, tok, colour=True):
