@@ -14,10 +14,14 @@ full: $(STAMP)
 
 setup: $(STAMP)
 
+# an environment whose Python was removed or replaced is made anew
+ifneq ($(shell $(BIN)/python -c "print(1)" 2>/dev/null),1)
+.PHONY: $(STAMP)
+endif
+
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('minigpt needs Python 3.11 or newer; if you have one, name it: make PYTHON=python3.12')"
-	@test -f $(STAMP) || rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $(STAMP)
 

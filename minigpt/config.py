@@ -146,7 +146,8 @@ class TrainConfig:
         _check_types(self)
         _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: 1 <= value <= 2**53, "at least 1 and at most 2**53")
         _check_values(self, ["warmup", "flat", "final_lr"], lambda value: 0.0 <= value <= 1.0, "a fraction between 0 and 1")
-        _check_values(self, ["beta1", "beta2", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
+        _check_values(self, ["beta1", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
+        _check_values(self, ["beta2"], lambda value: 0.001 <= value < 1.0, "in [0.001, 1)")  # below, rounding eats the new variance
         _check_values(self, ["lr", "muon_lr", "weight_decay", "clip", "seed"], lambda value: 0 <= value < math.inf, "a number, 0 or more")
         _check_values(self, ["eps"], lambda value: 0.0 < value < math.inf, "a number above 0")
         _check_values(self, ["shards", "workers"], lambda value: 0 <= value <= 1024, "between 0 and 1024")

@@ -155,7 +155,8 @@ def find_folder(name_or_folder):
     if here.name == str(name_or_folder) and (shipped / name).is_dir():
         return shipped / name
     names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
-    raise FileNotFoundError(f"{name_or_folder} is neither a folder nor a shipped model; in {shipped} these are: {', '.join(names) or 'none'}")
+    these = f"in {shipped} these are: {', '.join(names)}" if names else f"{shipped} holds none: set MINIGPT_DATA to the project's data folder"
+    raise FileNotFoundError(f"{name_or_folder} is neither a folder nor a shipped model; {these}")
 
 
 def read_bytes(path):

@@ -223,6 +223,12 @@ MUTANTS = (
     # Asking and counting
     Mutant("a long conversation loses its system message", "minigpt/model.py", "ids = sum((*turns[:first], *turns[oldest:], answer), [])",
            "ids = sum((*turns[oldest:], answer), [])", "test_model.py::test_a_long_conversation_loses_its_oldest_turns"),
+    Mutant("a refused run leaves its compiler running", "minigpt/commands/ahead.py", "atexit.register(_end, child)", "pass",
+           "test_kernels_cache.py::test_the_compiling_process_ends_with_the_program"),
+    Mutant("a rotary setting is read under another family's name", "minigpt/interop/families.py", "if value is not None and value != rotary.get(key):", "if False:",
+           "test_huggingface.py::test_two_places_for_one_setting_must_agree"),
+    Mutant("a batch is larger than all that is to be trained on", BATCHES, "min(config.batch_tokens, config.tokens) // T", "config.batch_tokens // T",
+           "test_batches.py::test_a_step_reads_whole_rows_and_no_more_than_all"),
     Mutant("ids without a token are drawn", GENERATE, "_choose(logits[:, :vocab_size], rows", "_choose(logits, rows",
            "test_sampling.py::test_ids_without_a_token_are_never_drawn"),
     Mutant("an export replaces a model of other origin", "minigpt/commands/folders.py", "if not _may_replace(Path(arguments.out)):", "if False:",

@@ -1,7 +1,10 @@
 """Batches: every token is predicted once, from its own document, and the mask counts what it should."""
+import dataclasses
+
 import numpy as np
 import pytest
 
+from minigpt.config import PRETRAIN
 from minigpt.train import batches
 
 
@@ -113,3 +116,9 @@ def test_documents_end_with_the_end_token_until_there_are_enough():
     assert np.flatnonzero(first).tolist() == [0, 3, 5]
     with pytest.raises(ValueError, match="no document"):
         batches.document_stream([], Letters(), 8)
+
+
+def test_a_step_reads_whole_rows_and_no_more_than_all():
+    """A batch larger than all that is to be trained on would be trained on, however few tokens were asked for."""
+    for asked, tokens, read in ((1000, 5000, 768), (100, 5000, 256), (5000, 2000, 1792), (1024, 10, 256)):
+        assert batches.whole_rows(dataclasses.replace(PRETRAIN, batch_tokens=asked, tokens=tokens), 256).batch_tokens == read

@@ -108,3 +108,17 @@ def test_explaining_works_when_old_turns_were_dropped_to_make_room(assistant):
         messages[0]["content"] += " read"
     generation = assistant.generations([messages], temperature=0.0, max_new_tokens=10)[0]
     assert "agree" in explain(assistant, generation, {})
+
+
+def test_an_interrupted_answer_is_forgotten_and_the_conversation_goes_on(assistant):
+    """Ctrl-C stops what is being written; SIGTERM, which says its number, ends the program."""
+    def interrupt(piece, number=()):
+        if piece == "gpt: ":
+            raise KeyboardInterrupt(*number)
+        shown.append(piece)
+
+    shown = []
+    chat(assistant, SETTINGS, ["Mary", "/back"], interrupt)
+    assert shown == [" [stopped and forgotten]\n", "0 questions remain\n"]
+    with pytest.raises(KeyboardInterrupt):
+        chat(assistant, SETTINGS, ["Mary"], lambda piece: interrupt(piece, (15,)))

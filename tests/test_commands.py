@@ -111,7 +111,7 @@ def test_a_tokenizer_of_another_world_is_not_taken(tmp_path):
 @pytest.mark.parametrize("argv, words", [
     (["world", "sample", "-n", "0"], "-n is 0"), (["world", "build", "x", "--documents", "-1"], "--documents is -1"),
     (["world", "build", "x", "--per-kind", "0"], "--per-kind is 0"), (["world", "sample", "--kind", "en-zh"], "--family"),
-    (["eval", "--readme"], "--report"), (["eval", "--readme", "--report", "--careless"], "leave --careless out"), (["eval", "--show", "-1"], "--show is -1"), (["bench", "--text", "x", "--only", "ops"], "leave --readme and --only out"), (["bench", "--shapes", ""], "--shapes is empty"), (["eval", "--json", "--handwritten"], "--json"), (["eval", "--handwritten", "--against", "base"], "--against"),
+    (["eval", "--readme"], "--report"), (["eval", "--readme", "--report", "--careless"], "leave --careless out"), (["eval", "--show", "-1"], "--show is -1"), (["bench", "--text", "x", "--only", "ops"], "leave --readme and --only out"), (["bench", "--shapes", ""], "--shapes is empty"), (["bench", "--only", "ops", "--readme"], "--only names none of them"), (["answer", "What is 1?", "--wrong", "What is 2?"], "--wrong goes with --explain"), (["eval", "--json", "--handwritten"], "--json"), (["eval", "--handwritten", "--against", "base"], "--against"),
     (["eval", "--report", "--by", "name"], "leave --by out"), (["eval", "-n", "1", "--by", "nonsense"], "must be one of cell, combination"),
     (["world", "sample", "--split", "dev"], "--split is dev"), (["sample", "-n", "1" + "0" * 20], "at most 1000")])
 def test_flags_that_mean_nothing_are_refused(argv, words, capsys):

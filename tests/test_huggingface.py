@@ -301,7 +301,13 @@ def test_older_and_other_ways_to_say_it(tmp_path, family, change, expected):
 def test_two_places_for_one_setting_must_agree(tmp_path):
     old = {"rope_parameters": None, "rotary_pct": 1.0, "rotary_emb_base": 500}
     assert huggingface.read_config(their_folder(tmp_path, "gpt_neox", {**old, "rope_theta": 500.0})).rope_theta == 500.0
-    refused(their_folder(tmp_path, "gpt_neox", {**old, "rope_theta": 10000.0}), "rotary_emb_base is 500 and rope_theta 10000.0")
+    refused(their_folder(tmp_path, "gpt_neox", {**old, "rope_theta": 10000.0}), "rope_theta is 10000.0 and rotary_emb_base 500")
+    for family, change, words in (
+            ("gpt_neox", {"rope_parameters": None, "rotary_pct": 1.0, "rope_theta": 50.0}, "rope_theta is 50.0 and rotary_emb_base None"),
+            ("gpt_neox", {"rope_parameters": ROPE, "partial_rotary_factor": 1.0}, "partial_rotary_factor is 1.0 and rotary_pct None"),
+            ("llama", {"rope_parameters": None, "rotary_emb_base": 50}, "rotary_emb_base is 50 and rope_theta None"),
+            ("llama", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "rope_type is 'linear'")):  # as transformers: it counts before rope_parameters
+        refused(their_folder(tmp_path, family, change), words)
 
 
 def test_tensors_missing_misshapen_or_of_another_type(tmp_path):

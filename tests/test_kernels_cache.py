@@ -170,3 +170,25 @@ def test_a_run_finds_every_kernel_that_was_compiled_ahead(ahead_of_a_run, tmp_pa
     subprocess.run([sys.executable, "-m", "minigpt", *command], cwd=tmp_path, check=True, capture_output=True, env=environment)
     folder, = {path.parent for path in before}  # the tokenizer's kernels have another
     assert len(before) > 20 and set(folder.glob("*.nbc")) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX processes")
+def test_the_compiling_process_ends_with_the_program():
+    """A run that is refused or interrupted leaves nobody behind who works on for half a minute."""
+    code = """if True:
+        import subprocess
+        from minigpt.commands import ahead
+        from minigpt.config import PRESETS
+        begin = subprocess.Popen
+        def popen(*args, **options):
+            child = begin(*args, **options)
+            print(child.pid)
+            return child
+        ahead.cores, ahead.subprocess.Popen = lambda: 2, popen
+        ahead.compile_ahead(PRESETS["micro"])
+        raise KeyboardInterrupt"""
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert "KeyboardInterrupt" in done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)

@@ -24,7 +24,7 @@ def tick(monkeypatch):
 
 
 def test_lines_tell_share_speed_and_time_left(tick):
-    """A resumed loop counts its speed from where it began."""
+    """A resumed loop counts its speed from where it began, and no loop counts its first step, in which kernels may be compiled."""
     stream = io.StringIO()
     bar = Progress("training", 1000, done=200, every=10, stream=stream)
     tick(20)
@@ -35,7 +35,7 @@ def test_lines_tell_share_speed_and_time_left(tick):
     bar.update(500, "loss 2.9")
     bar.update(1000)
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "training  40%  loss 3.1  10 tokens/s  1:00 left"
+    assert lines[0] == "training  40%  loss 3.1"
     assert lines[1] == "training  50%  loss 2.9  10 tokens/s  0:50 left"
     assert len(lines) == 3 and lines[2].startswith("training 100%") and lines[2].endswith("0:00 left")
 
@@ -43,10 +43,10 @@ def test_lines_tell_share_speed_and_time_left(tick):
 def test_a_terminal_has_one_line_that_leaves_no_rest_of_a_longer_one(tick):
     stream = Terminal()
     bar = Progress("x", 100, stream=stream)
-    for done, note in ((10, "a long note"), (20, "short"), (100, "")):
+    for done, note in ((5, ""), (10, "a long note"), (20, "short"), (100, "")):
         tick(1)
         bar.update(done, note)
-    first, second, last = stream.getvalue().split("\r")[1:]
+    _, first, second, last = stream.getvalue().split("\r")[1:]
     assert len(second) == len(first) and second.rstrip() != second
     assert last.endswith("\n") and stream.getvalue().count("\n") == 1
 

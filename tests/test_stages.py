@@ -397,4 +397,6 @@ def test_what_is_learned_can_be_seen(kit, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert f"{GREY}<|user|> What is 0 plus 1?<|end|><|assistant|>{RESET}{GREEN} It is 1.<|end|>{RESET}" in shown
     assert "What is 1 plus 1?" in shown and "What is 2 plus 1?" not in shown and not (kit / "none").exists()
-    refused(capsys, ["sft", "--model", str(kit / "base"), "--show", "-1"], "--show is -1")
+    refused(capsys, ["sft", "--model", str(kit / "base"), "--show", "0"], "--show is 0")
+    refused(capsys, ["sft", "--model", str(kit / "base"), "--dev", "-1"], "--dev is -1")
+    refused(capsys, ["sft", "--model", str(kit / "base"), "--instructions", str(kit / "chat.jsonl"), "--dev", "0"], "--dev asks questions of the world")

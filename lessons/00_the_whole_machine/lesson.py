@@ -192,7 +192,7 @@ save_svg(figure, FIGURES / "base_and_tuned.svg", "Right answers of the base and 
 # to go on with (lesson 10 gets them out of it). It only lacks the habit of answering. Ours was taught longer than it had read; for GPT-3 the teaching was cheap beside the reading.
 # In OpenAI's study people preferred the answers of a tuned model with 1.3 billion parameters
 # to those of the untuned one with 175 billion (Ouyang and others, 2022). Their tuning went further than ours: after the good answers,
-# the model also learned from people's comparisons of its answers.
+# the model also learned from people's comparisons of its answers. (These lessons end before that step.)
 #
 # ## 5. One model, five jobs
 #
@@ -331,6 +331,26 @@ for temperature in (0.0, 0.7, 1.5, 3.0):
 # How did the model get its numbers? It learns by gradients (03, 06) and a rule for steps (08). This one learned in an hour, a smaller one learns in minutes, because the code is fast (09).
 # It knows because it has read (10). It answers because it was shown instructions (12, 13). And we know how well because we measure (14).
 # Lesson 02 builds a model without any learning, by counting. Every network has to beat that one first.
+#
+# If you come from an article about InstructGPT, here is where its words live:
+#
+# | the article says | lesson |
+# |---|---|
+# | word segmentation, tokens | 01 |
+# | generative model, P(w_1..w_T) | 02 |
+# | position encoding | 04 |
+# | self-attention and long-range dependencies | 05, sections 9 and 10 |
+# | pretraining | 10 |
+# | softmax and sampling | 11 |
+# | multi-task learning | 12, section 7, and 13, section 10 |
+# | conditional generation: text for a given instruction | 13 |
+# | summaries, translation, question answering, text generation, chatbot | 13, section 6, measured in section 8 |
+# | challenge: data quality | 10, sections 7 and 12 (a bad order, too little text), and 14, section 10 (tests that leaked) |
+# | challenge: model scale | 07, sections 6 to 8, and 10, section 12 |
+# | challenge: safety | 13, section 6 (refusing what does harm), and 12, sections 2 and 3 (forged turns) |
+# | challenge: interpretability | 05, section 11, 10, sections 8 and 10, and 13, sections 4 and 7 |
+#
+# Not in these lessons: learning from people's comparisons (reward model, PPO).
 
 # %%
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson

@@ -161,8 +161,8 @@ for _ in range(6):
 # Look at the tokens above again. The last one, `the m`, joins one word with the beginning of the next.
 # On a large text the loop would make tokens such as `cat.` and `cat,` too, and the model would have to learn *cat* many times.
 #
-# So the text is cut into pieces first, and no merge may cross a cut. The rule, from GPT-2, is: words with the space *before* them, numbers,
-# punctuation, and the rest of the spaces. Chinese has no spaces. Our rule `"han"` makes every Chinese character a piece of its own.
+# So the text is cut into pieces first, and no merge may cross a cut. The rule, from GPT-2, is: endings such as `'s`; words, numbers and
+# punctuation, each with the space *before* it; and the rest of the spaces. Chinese has no spaces. Our rule `"han"` makes every Chinese character a piece of its own.
 
 # %%
 from minigpt.text.splitting import split_text

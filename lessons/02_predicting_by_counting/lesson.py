@@ -313,8 +313,8 @@ print(f"loss of the untrained network {network_loss(new_ids):.3f}, ln V = {math.
 # %%
 try:
     loss_of(tables[2], 2, new_ids, a=0.0)
-except ValueError as error:
-    print("a = 0:", error)
+except ValueError:
+    print("a = 0: the logarithm of 0 has no value")
 for a in (0.00001, 0.001, 0.1):
     print(f"a = {a}: loss {loss_of(tables[2], 2, new_ids, a):.2f} for n = 2, "
           f"{loss_of(tables[5], 5, new_ids, a):.2f} for n = 5")

@@ -417,9 +417,9 @@ save_svg(figure, FIGURES / "extrapolation.svg", "Right answers against the place
 v6 = rng.normal(size=(1, 6, 1, 8))
 for shift in (0, 50):
     angles = (np.arange(6)[:, None] + shift) * speeds
-    turned, _ = ops.rope_forward(v6, np.cos(angles), np.sin(angles))
-    kept, _ = ops.attention_forward(q, k, v6)
-    spoiled, _ = ops.attention_forward(q, k, turned)
+    q6, k6, turned = (ops.rope_forward(x, np.cos(angles), np.sin(angles))[0] for x in (q, k, v6))
+    kept, _ = ops.attention_forward(q6, k6, v6)
+    spoiled, _ = ops.attention_forward(q6, k6, turned)
     print(f"text begins at place {shift:2d}: values kept {kept[0, -1, 0, :2].round(2)}, "
           f"values turned {spoiled[0, -1, 0, :2].round(2)}")
 

@@ -190,7 +190,8 @@ assert np.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 print("scores:", ours.shape, "- equal to the package's model")
 
 # %% [markdown]
-# That is a GPT. The ones that fill a hall with computers are the same lines with larger numbers.
+# That is a GPT. The ones that fill a hall with computers are nearly the same lines with larger numbers.
+# (In GPT-3 every second layer looks only at the places nearby, as the window of lesson 05 does. Wherever we count its work or its memory, we count as if all looked everywhere.)
 #
 # ## 6. The table of every tensor
 #

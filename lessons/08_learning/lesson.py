@@ -323,7 +323,7 @@ axes.plot(range(1, 33), after, "s--", label="Muon's step")
 axes.set(xlabel="direction, sorted by strength", ylabel="strength", ylim=(0, 1.3))
 axes.legend(loc="upper right")
 save_svg(figure, FIGURES / "strengths.svg", "Strengths of 32 directions. In the gradient they "
-         "fall quickly from 1 to almost 0. In Muon's step most are near 1.")
+         "fall quickly from 1 to almost 0. In Muon's step most are between 0.6 and 1.3.")
 
 # %% [markdown]
 # Muon is for the matrices inside the blocks. Tables, gains and biases stay with AdamW. The package's version adds momentum, and measures the step so that

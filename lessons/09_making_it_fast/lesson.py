@@ -109,6 +109,7 @@ print(f"this machine: {registers} vector registers of {bits} bits, {bits // 32} 
 #
 # Between memory and processor lie **caches**, small fast memories that keep what was used last. How fast is which?
 # We add two arrays, `z = x + y`, again and again, and make them larger. Each number of `z` costs 12 bytes: two numbers read, one written.
+# (Outside of the caches it is 16: before a line is written, the processor fetches it. So what only reads can be a third faster than we measure here.)
 
 # %%
 @compiled_now
@@ -193,7 +194,7 @@ print("a step of a chain cannot begin before the one before it is done")
 # %%
 zeros, out = np.zeros((8, W), np.float32), np.zeros((8, W), np.float32)
 chains_of(2)(2, zeros, np.float32(0.5), out)
-print("0 -> 0.5 -> 0.75 ->", out[0, 0])
+print("two steps, 0 -> 0.5 -> 0.75, give", out[0, 0])
 
 # %% volatile
 ceiling = {}
@@ -341,14 +342,14 @@ for name, marker in (("naive", "v"), ("reordered", "s"), ("blocked", "D"), ("pro
 axes.set(xlabel="intensity (operations per byte)", ylabel="GFLOP/s on one core")
 axes.set(xscale="log", yscale="log", ylim=(0.5, 2 * peak))
 axes.legend(fontsize=9, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-save_svg(figure, FIGURES / "roofline.svg", "Roofline on logarithmic axes. One row lies at the "
-         "slope of the memory roof, few rows below it, many rows and the tiled product near the "
-         "flat peak. The three other rungs lie far below the roof.")
+save_svg(figure, FIGURES / "roofline.svg", "Roofline on logarithmic axes. One row lies near "
+         "the slope of the memory roof, few rows below it, many rows and the tiled product near "
+         "the flat peak. The three other rungs lie far below the roof.")
 
 # %% [markdown] volatile
 # Read the picture from left to right.
 #
-# * One row takes {{n * n * 2 / speed[1] / 1e6:.1f}} ms, 2 rows take {{2 * n * n * 2 / speed[2] / 1e6:.1f}}, 16 rows {{16 * n * n * 2 / speed[5] / 1e6:.1f}}. One row just reads the matrix once. From 2 rows on BLAS first copies it into panels, as `product` does. That pays only when many rows share the copy, but then further rows are almost a gift.
+# * One row takes {{n * n * 2 / speed[1] / 1e6:.1f}} ms, 2 rows take {{2 * n * n * 2 / speed[2] / 1e6:.1f}}, 16 rows {{16 * n * n * 2 / speed[5] / 1e6:.1f}}. One row just reads the matrix once. It may even lie above the roof, which was measured with an addition that also writes. From 2 rows on BLAS first copies it into panels, as `product` does. That pays only when many rows share the copy, but then further rows are almost a gift.
 # * The roof bends at {{peak / from_memory:.0f}} operations per byte. Right of it, memory no longer matters.
 # * `naive`, `reordered` and `blocked` have the same intensity as `product`, if each number came from memory once. They lie far below the roof because they do not use what they have fetched.
 
@@ -399,7 +400,7 @@ save_svg(figure, FIGURES / "polynomials.svg", "Relative error of two polynomials
          "series is exact in the middle and far off at both ends, the other one swings evenly.")
 
 # %% [markdown]
-# A `float32` has 24 bits, so it cannot show an error below `6e-8` anyway. Degree 5 comes within two or three times of that, and more is not worth a multiply-add: six numbers.
+# A `float32` has 24 bits, so it cannot show an error below `6e-8` anyway. Degree 5 comes within two or three times of that, rounding included, and more is not worth a multiply-add: six numbers.
 #
 # {{include minigpt.nn.kernels.exponential:_exp2_polynomial}}
 #
@@ -655,6 +656,7 @@ save_svg(figure, FIGURES / "growth.svg", "Three log-log panels: time against con
 # %% [markdown]
 # The two lines are nearly parallel. Where the measured one bends away at small sizes, fixed costs speak: calls, and everything that is not a product.
 # At long contexts it comes nearer to the count, or falls below it: the formula counts the whole table of scores, as everybody does, and the kernel computes half.
+# With large vocabularies the clock may grow faster than the count: the exponentials of the loss are not in it, nor is the way of `T` times `V` scores to the memory and back.
 #
 # On doubly logarithmic axes a power is a straight line, and its slope is the exponent. `T` has slope 1 at first: each token costs the same. It bends towards 2 when the table of scores takes over.
 # `C` goes towards 2, for the matrices are squares of it. `V` starts flat and goes towards 1.
@@ -841,7 +843,7 @@ with blas_threads(1):
         print(f"{size}: {1000 * before:6.3f} ms from float32, {1000 * after:6.3f} ms from float16")
 
 # %% [markdown]
-# Half of the bytes should take about half of the time where memory is what the kernel waits for. If yours does not show it, look whether another program uses the memory.
+# Half of the bytes should take about half of the time where memory is what the kernel waits for. It may be less than half, where the shorter copy fits a cache that the longer one does not. If yours shows neither, look whether another program uses the memory.
 #
 # There is a way to use the idle arithmetic: write several texts at once. All of them share each weight that was fetched.
 
@@ -880,7 +882,7 @@ from minigpt.course.cells import lessons_folder
 
 log = (lessons_folder() / "LOG.md").read_text(encoding="utf-8")
 for lost in re.findall(r"(?:\*\* |: |^\* \S+ )([^*]+?)\*\*Lost", log, re.MULTILINE):
-    if not re.search("facts|prompts", lost):  # that lost in answers, not in speed
+    if not re.search("facts|prompts|tuning", lost):  # that lost in answers, not in speed
         print(textwrap.fill(lost.strip(), 96, subsequent_indent="    "))
 
 # %% [markdown]

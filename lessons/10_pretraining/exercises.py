@@ -6,7 +6,7 @@ def what_counts(documents, end, T):
 
     documents: lists of token ids, each at least one long -> inputs (R, T), targets (R, T), counts (R, T) of bools
     `end` stands behind each document in the stream. A target counts unless it is the first token of a document. Every token
-    but the first is a target exactly once; what does not fill a row at the end is dropped, so R is as large as possible.
+    but the first is a target once, up to the end of the last row; what does not fill a row is dropped, so R is as large as possible.
     """
     raise NotImplementedError("10.1 which targets count (2 points)")
 

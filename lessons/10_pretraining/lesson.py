@@ -70,7 +70,7 @@ print(f"and {100 * lost:.1f} % of the text is cut off")
 #
 # The cure is simple. Write all documents one after the other into one long stream, with the token `<|endoftext|>` behind each.
 # Then cut the stream into rows of `T + 1` tokens: the first `T` are read, the last `T` are to be guessed. The last token of a row is the first of the next row,
-# so that each token but the first is guessed once. Only what does not fill a row at the very end is dropped.
+# so that each token but the first is a target once. Only what does not fill a row at the very end is dropped.
 
 # %%
 def stream_of(documents):
@@ -422,6 +422,7 @@ for loss, weights in kept[:-1:2] + kept[-1:]:
 # A base model cannot be asked. But we can look at what it finds likely. Four small examinations, each made of text to be continued:
 #
 # * **grammar**: two sentences that differ in one word, *Does Tom have a kite?* and *Does Tom has a kite?* Which is likelier? A coin gets 50 %.
+#   (Before any reading ours is no coin: each token costs it about the same, so it prefers the sentence of fewer tokens, and the right one is more often the shorter one than the longer.)
 # * **copying**: a name that the model has never seen must stand again, letter by letter, in the Chinese translation.
 # * **words**: *In Chinese, kite is ...*
 # * **facts**: *The capital of France is ...*
@@ -509,10 +510,10 @@ save_svg(figure, FIGURES / "exams.svg", "Marks in four examinations against the 
 #
 # * **Grammar** comes first. It needs only the words nearby, and every sentence is an exercise for it.
 # * **Facts** come late, and then many at once. Each fact is read many times, in several wordings, before the model can use it. Then, in the middle of the run, it learns nearly all of them.
-# * **Words** of the other language are rarer, and each is made of several tokens. They come later than the facts, and half way is what a minute reaches.
+# * **Words** of the other language are rarer, and each is made of several tokens. They come later than the facts, and a minute does not reach all of them.
 # * **Copying** a name that it has never seen is no knowledge at all but a skill: look back, find where the name stood, take its next letter. A minute is too short for it.
 #   The last line shows how far the shipped base model has come, which has read longer and has more parameters.
-#   In *facts* it is not worse for having less than ours: it has read the whole world with its {{len(load_world().facts):,}} facts, of which these are a few.
+#   That it knows fewer of these *facts* than ours does not make it the worse model: it has read of all the {{len(load_world().facts):,}} facts of the world, of which these are a few.
 #
 # ## 9. It knows, but it does not answer
 #

@@ -453,7 +453,8 @@ for choice in (1, 4):
 # ## 8. Forgetting, and replay
 #
 # Whoever studies only manners forgets what he has read. Tuning moves every weight, and nothing in the conversations says *but keep the stories*.
-# InstructGPT's authors called what is lost the **alignment tax**. Their cure was to go on showing some text of pretraining. Here it is called **replay**: a part of each batch is old text, nearly all of whose tokens count.
+# InstructGPT's authors met that loss in a later stage, where their model learned from people's comparisons. They called it the **alignment tax**, and their cure was to go on
+# showing some text of pretraining. Here it is called **replay** and begins with tuning: a part of each batch is old text, nearly all of whose tokens count.
 
 # %%
 from minigpt.train import pretrain
@@ -561,6 +562,7 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #
 # * The base answers {{share["base"]:.0f}} % through the template. It has never seen these tokens. After {{log["steps"]}} steps the same weights, moved a little, answer {{share["answers, replay"]:.0f}} %.
 # * Without replay a byte of **unread text of the old kind** costs {{runs["answers, no replay"]["bits per byte"]:.2f}} bits instead of {{runs["base"]["bits per byte"]:.2f}}. With it {{runs["answers, replay"]["bits per byte"]:.2f}}. That is the tax, and the cure.
+#   (With the cure it is even less than before: the replayed texts are of the same small world as the unread ones, and the base had read of all the world.)
 # * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. But {{share["answers, no replay"]:.0f}} % are right without replay and {{share["answers, replay"]:.0f}} % with it: no price is to be seen here.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
 #   One would expect that what goes into learning to ask is missing in learning to answer. With replay it looks so, without it does not. What can be seen: that kind of text is forgotten less

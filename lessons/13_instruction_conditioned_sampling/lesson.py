@@ -217,6 +217,15 @@ for name, example in jobs.items():
         print(textwrap.fill(f"{who}: {line}", 92, initial_indent="  ", subsequent_indent="    "))
 
 # %% [markdown]
+# The model was also taught to **refuse**. Help with what does harm it denies, and what lies outside of its world it does not make up.
+# A model that refuses everything is as useless as one that refuses nothing. So for each harmful wish there is a harmless one about the same thing, and the
+# [table](../../README.md) of the project measures both.
+
+# %% volatile
+for wish in ("How do I steal a car?", "How do I wash a car?", "Who is the president of Mars?"):
+    print(textwrap.fill(f"{wish} {gpt.answer(wish)}", 92, subsequent_indent="    "))
+
+# %% [markdown]
 # ## 7. The instruction chooses the job
 #
 # Take these five answers and give each of them under each of the five instructions, and under none. How likely is each token on average? If conditioning works, an answer is likely under its own instruction and unlikely under the others.
@@ -466,12 +475,11 @@ print(f"one place off: log P = {one_place_off(said.prompt, answer).sum():8.2f}")
 # %% [markdown]
 # The wrong sum is finite, negative and looks like a log-probability. Each term says how likely the model finds it to write once more the word that it has just read. A comparison with another route, as in section 3, finds this bug for every answer. Here a thought is enough: a greedy token is the likeliest of its row, so none has less than 1/{{tok.vocab_size}}, and {{len(answer)}} of them no less than {{-len(answer) * np.log(tok.vocab_size):.1f}} together.
 #
-# Other edits to try, most of them with the result to expect:
+# Other edits to try, each with the result to expect:
 #
-# * Section 1: use `user("what is the capital of japan")`. No capitals, no question mark: see how sure the model still is of its answer, and which of the two it misses more.
+# * Section 1: use `user("what is the capital of japan")`. The answer stays, but the model is less sure of it: 0.83 instead of 0.93, and nearly all that is lost is lost at `J`, 0.89. With the question mark left in, the small *j* of *japan* costs more: 0.73.
 # * Section 1: leave `+ said.stopped` out of `answer`. The sum is now the one of all answers that **begin** so. It can only grow, but hardly does here: the end was as good as certain.
 #   Then section 3 stops with a ValueError: the sampler counted the end too, and has one number more.
 # * Section 5: draw at temperature 1.5. The commonest answer comes less often than its product says, and the assertion stops: you draw from another distribution than the model's.
-# * Section 10: `FULL=1` with `STEPS = 30`. After so few steps, see whether specialists or the generalist come out ahead, and whether the intervals let you say so.
 #
 # ## 12. Exercises

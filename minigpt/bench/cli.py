@@ -49,6 +49,8 @@ def run_bench(arguments):
         raise ValueError(f"--json is {arguments.json}, the text itself, which would be overwritten; choose another file")
     if arguments.text and (arguments.readme is not None or arguments.only != SECTIONS):
         raise ValueError("--text is a measurement of its own; leave --readme and --only out")
+    if arguments.readme is not None and not set(IN_README) & set(arguments.only):
+        raise ValueError(f"README has tables of {', '.join(IN_README)}; --only names none of them: add one, or leave --readme out")
     found = {"machine": measure.machine()}
     marks = {} if arguments.readme is None else {name: f"bench {name} {arguments.readme}".strip() for name in arguments.only if name in IN_README}
     for mark in marks.values():

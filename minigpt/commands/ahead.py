@@ -1,4 +1,5 @@
 """Kernels compiled by another process while this one still draws text: a compiler lets no thread work beside it."""
+import atexit
 import dataclasses
 import json
 import math
@@ -28,6 +29,7 @@ def compile_ahead(shape):
         return lambda: None
     command = [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(shape))]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    atexit.register(_end, child)  # a run that is refused or interrupted does not wait for it
 
     def wait():
         if child.poll() is None:
@@ -35,6 +37,11 @@ def compile_ahead(shape):
         return child.wait()
 
     return wait
+
+
+def _end(child):
+    child.kill()
+    child.wait()
 
 
 def call_all(shape):

@@ -6,7 +6,7 @@ from pathlib import Path
 from minigpt.commands import expected
 from minigpt.commands.ahead import compile_ahead
 from minigpt.commands.folders import spare_tokenizer
-from minigpt.commands.stages import draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
+from minigpt.commands.stages import DEV, draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
 from minigpt.evaluate.report import ALL, counts, rows_as_text
@@ -24,7 +24,6 @@ from minigpt.world import load_world, small_world
 REPORT, STAGES = "report.json", ("base", "tuned")
 WORLDS = {"small": (small_world, 2048), "full": (lambda world: world, 4096)}  # its part of the tables, its vocabulary
 TOKENS = {"full": (3_500_000, 6_500_000)}  # of pretraining and tuning, instead of the settings' own: twice as many in all
-DEV = 20  # prompts per family that choose the best model while tuning
 SHOWN = 2  # sample answers per kind of task
 # how the base is asked: the column's name, the style, the progress line
 BASE_STYLES = (("chat", "chat", "chat template"), ("text", "plain", "as plain text"), ("examples", "few-shot", "after examples"),

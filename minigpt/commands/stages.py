@@ -25,6 +25,7 @@ from minigpt.train.trainer import LOG, evaluate_loss
 from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 VOCAB_SIZE = 2048
+DEV = 20  # prompts per family that choose the best model while tuning
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
 SETTINGS = "train.json"  # of a finished run
 RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "dev"}}  # and keys by which they are known
@@ -165,8 +166,8 @@ def add_sft_arguments(parser):
     parser.add_argument("--held-out", metavar="FILE", help="JSONL that is not learned: its loss is measured every --eval-every steps; only with --instructions")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, metavar="NAME", help=f"only these task families of the world: {', '.join(FAMILIES)} (default all)")
     parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
-    parser.add_argument("--dev", type=int, metavar="N", default=20, help="ask N dev prompts per family every --eval-every steps and keep the model that does best (default 20; 0: keep the last); only for the world's instructions")
-    parser.add_argument("--show", type=int, metavar="N", default=0, help="instead: print N conversations token by token, in colour what the model learns to write")
+    parser.add_argument("--dev", type=int, metavar="N", help=f"ask N dev prompts per family every --eval-every steps and keep the model that does best (default {DEV}; 0: keep the last); only for the world's instructions")
+    parser.add_argument("--show", type=int, metavar="N", help="instead: print N conversations token by token, in colour what the model learns to write")
     _add_backend(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--dropout", type=float, metavar="FLOAT", help="probability of dropping a channel on the residual path (default: the base's)")
@@ -176,11 +177,13 @@ def add_sft_arguments(parser):
 def run_sft(arguments):
     """Tune a model on instructions and save it."""
     base, config = find_folder(arguments.model), from_flags(SFT, arguments)
-    for name, value in (("--dev", arguments.dev), ("--show", arguments.show)):
-        if value < 0:
-            raise ValueError(f"{name} is {value}; it must be 0 or more")
+    for name, value, least in (("--dev", arguments.dev, 0), ("--show", arguments.show, 1)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} is {value}; it must be at least {least}")
     if arguments.instructions and arguments.families:
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
+    if arguments.instructions and arguments.dev is not None:
+        raise ValueError("--dev asks questions of the world; leave it out, or --instructions: for these there is --held-out")
     if arguments.held_out and not arguments.instructions:
         raise ValueError("--held-out goes with --instructions; of the world's, --dev asks questions that are not learned")
     shape, tok = GPTConfig.from_pretrained(base), Tokenizer.load(base)
@@ -188,7 +191,7 @@ def run_sft(arguments):
     render([], tok)  # refused now if it lacks the template's tokens, not as an error of the file
     conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
                                for path in (arguments.instructions, arguments.held_out))
-    if arguments.show:
+    if arguments.show is not None:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
         return
@@ -197,7 +200,7 @@ def run_sft(arguments):
     model = _base_model(base, arguments)
     config = whole_rows(config, T)
     world = _world(arguments) if conversations is None or config.replay and not arguments.text else None
-    dev = arguments.dev if conversations is None else 0
+    dev = 0 if conversations is not None else DEV if arguments.dev is None else arguments.dev
     rows, replay = draw_tuning(world, tok, config, T, conversations, arguments.text)
     finish(model, tok, tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev, held_out=held_out), config, folder)
 

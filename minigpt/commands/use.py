@@ -3,6 +3,8 @@ import contextlib
 import functools
 import itertools
 import json
+import locale
+import os
 import random
 import sys
 
@@ -10,6 +12,7 @@ from minigpt.config import ANSWER, SampleConfig, add_flags, from_flags
 from minigpt.evaluate import report, tasks
 from minigpt.evaluate.metrics import bits_per_byte, paired
 from minigpt.files import find_folder
+from minigpt.jit import cache_folder
 from minigpt.model import InstructGPT
 from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
@@ -21,6 +24,7 @@ from minigpt.world import load_world, pretraining_documents
 from minigpt.world.careless import typed_carelessly
 from minigpt.world.handwritten import handwritten
 
+WRONG = "What is the opposite of hot?"  # with which `answer --explain` compares
 PROMPTS = 200  # of each family, where `eval` is not told how many
 MOST = 1000  # continuations side by side: each has its part of the cache
 
@@ -28,6 +32,14 @@ MOST = 1000  # continuations side by side: each has its part of the cache
 def _add_model(parser, default="micro"):
     parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint (micro, or base: micro-base) or a model folder (default {default})")
     parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
+
+
+def _assistant(arguments):
+    """The model that is asked; says so where nobody would know why the first answer takes so long."""
+    folder = cache_folder() if arguments.backend == "fast" and sys.stderr and sys.stderr.isatty() else None
+    if folder and not any(folder.rglob("decode._step*.nbi")):
+        print("the kernels are compiled at the first answer, which takes half a minute", file=sys.stderr, flush=True)
+    return InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
 
 
 def _add_stop(parser):
@@ -39,7 +51,7 @@ def add_answer_arguments(parser):
     parser.add_argument("instruction", help="what to do, such as 'What is the capital of Japan?'; - reads standard input")
     _add_model(parser)
     parser.add_argument("--explain", action="store_true", help="show P(w_t | w_<t, instruction) for every token of the answer, and the answer's probability given other instructions")
-    parser.add_argument("--wrong", metavar="TEXT", default="What is the opposite of hot?", help="with --explain: the wrong instruction to compare with")
+    parser.add_argument("--wrong", metavar="TEXT", help=f"with --explain: the wrong instruction to compare with (default '{WRONG}')")
     _add_stop(parser)
     add_flags(parser.add_argument_group("sampling"), ANSWER)
 
@@ -51,10 +63,13 @@ def run_answer(arguments):
     text = sys.stdin.read() if arguments.instruction == "-" else arguments.instruction
     if not text.strip():
         raise ValueError("the instruction is empty; write what the model should do")
-    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    if arguments.wrong is not None and not arguments.explain:
+        raise ValueError("--wrong goes with --explain; leave it out")
+    assistant = _assistant(arguments)
     settings = vars(from_flags(ANSWER, arguments))
     messages = [{"role": "user", "content": text}]
-    wrong = [{"role": "user", "content": arguments.wrong}]
+    other = WRONG if arguments.wrong is None else arguments.wrong
+    wrong = [{"role": "user", "content": other}]
     if arguments.explain:
         try:
             assistant.prompt(wrong)  # known before the answer is written
@@ -68,7 +83,7 @@ def run_answer(arguments):
     elif generation.finish == "length" and arguments.max_new_tokens is None:
         print(f"cut off after {len(generation.ids)} tokens; --max-new-tokens allows more, as far as the context of {limit} has room", file=sys.stderr)
     if arguments.explain:
-        print("\n" + explain(assistant, generation, {"no instruction": [], f"a wrong one ({arguments.wrong})": wrong}))
+        print("\n" + explain(assistant, generation, {"no instruction": [], f"a wrong one ({other})": wrong}))
 
 
 def add_chat_arguments(parser):
@@ -80,13 +95,15 @@ def add_chat_arguments(parser):
 def run_chat(arguments):
     """A conversation in the terminal."""
     settings = from_flags(ANSWER, arguments)
-    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    assistant = _assistant(arguments)
     print(f"talking with {find_folder(arguments.model)}, {assistant.model.num_parameters():,} parameters; /help lists the commands, /quit leaves")
     chat(assistant, vars(settings), _lines(), lambda text: print(text, end="", flush=True))
 
 
 def _lines():
     """Lines typed at the terminal, with editing and history where the system has them, until end of input."""
+    if locale.getencoding().lower() not in ("utf-8", "utf8"):
+        os.environ["LC_ALL"] = "C.UTF-8"  # the streams are UTF-8 whatever the locale says, but readline believes it
     try:
         import readline  # being imported is enough: input() then keeps a history
     except ImportError:
@@ -112,7 +129,7 @@ def run_sample(arguments):
     """Continue a text as the model thinks it goes on."""
     if not 1 <= arguments.n <= MOST:
         raise ValueError(f"-n is {arguments.n}; it must be at least 1 and at most {MOST}")
-    assistant = InstructGPT.from_pretrained(arguments.model, backend=arguments.backend)
+    assistant = _assistant(arguments)
     tok = assistant.tokenizer
     try:
         ids = tok.encode(arguments.prompt)

@@ -22,6 +22,7 @@ SIZES = {"vocab_size": ("vocab_size", REQUIRED), "block_size": ("max_position_em
          "n_head": ("num_attention_heads", REQUIRED), "n_inner": ("intermediate_size", REQUIRED)}
 GPT2_BODY = {"norm": ("layernorm",), "mlp": ("gelu", "gelu_erf"), "bias": (True,), "n_kv_head": (None,)}
 ROPE = {"rope_theta": ("rope_theta", 10000.0)}
+ROTARY = {"rope_theta": ("rotary_emb_base", "rope_theta"), "partial_rotary_factor": ("rotary_pct", "partial_rotary_factor")}  # GPT-NeoX's name, the others'
 
 
 @dataclass(frozen=True)
@@ -197,16 +198,21 @@ def _swap_groups(array, a, b):
 
 
 def _flat_rope(data):
-    """config.json with the rotary settings at the top, from wherever this version of transformers keeps them."""
-    nested = data.get("rope_parameters") or data.get("rope_scaling") or {}
+    """config.json with the rotary settings at the top, from wherever this version of transformers keeps them.
+
+    Each family reads only its own names there; ValueError where another family's name stands for something else.
+    """
+    nested = data.get("rope_scaling") or data.get("rope_parameters") or {}  # in the order of transformers
     if not isinstance(nested, dict):
         raise ValueError(f"rope_parameters is {short(nested)}, it must be an object")
-    base, theta = data.get("rotary_emb_base"), data.get("rope_theta")
-    if None not in (base, theta) and base != theta:
-        raise ValueError(f"rotary_emb_base is {short(base)} and rope_theta {short(theta)}; remove the wrong one")
-    old = {"rope_theta": base, "partial_rotary_factor": data.get("rotary_pct"),
-           "rope_type": nested.get("type")}
-    return {key: value for key, value in old.items() if value is not None} | data | nested
+    read, unread = (0, 1) if data["model_type"] == "gpt_neox" else (1, 0)
+    at_top = {key: data[names[read]] for key, names in ROTARY.items() if data.get(names[read]) is not None}
+    rotary = {"rope_type": nested.get("type")} | at_top | nested
+    for key, names in ROTARY.items():
+        value = data.get(names[unread])
+        if value is not None and value != rotary.get(key):
+            raise ValueError(f"{names[unread]} is {short(value)} and {names[read]} {short(rotary.get(key))}; remove the wrong one")
+    return {key: value for key, value in data.items() if key not in ROTARY} | {key: value for key, value in rotary.items() if value is not None}
 
 
 def _plain(config):

@@ -10,7 +10,7 @@ HELP = """\
 /show           the whole conversation as tokens; green (without colours {+so+}): what the model writes itself
 /explain        how likely every token of the last answer was, with and without the question
 /temperature X  0: always the likeliest token; higher: more varied
-/help, /quit"""
+/help, /quit     Ctrl-C while it writes: forget this question"""
 
 
 def chat(assistant, settings, lines, write):
@@ -36,6 +36,11 @@ def chat(assistant, settings, lines, write):
                 generation = assistant.generations([asked], on_text=write, **settings)[0]
             except ValueError as error:
                 write(f"{error}\n")
+                continue
+            except KeyboardInterrupt as interrupt:
+                if interrupt.args:  # the program is to end
+                    raise
+                write(" [stopped and forgotten]\n")
                 continue
             write("\n")
             last = generation

@@ -9,7 +9,7 @@ import unicodedata
 
 
 class Progress:
-    """Progress of `total` units of work, counted from `done`. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
+    """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
 
     def __init__(self, label, total, done=0, unit="tokens", every=10.0, stream=None):
         self.label, self.total, self.unit, self.every = label, total, unit, every
@@ -22,10 +22,14 @@ class Progress:
         now = time.perf_counter()
         if now - self.last_shown < (0.2 if self.live else self.every) and done < self.total:
             return
-        self.last_shown = now
-        rate = (done - self.first) / max(now - self.began, 1e-9)
-        left = (self.total - done) / max(rate, 1e-9) if rate else 0.0
-        line = f"{self.label} {100 * done / self.total:3.0f}%  {note}  {rate:,.0f} {self.unit}/s  {clock(left)} left"
+        begins, self.last_shown = not self.last_shown, now
+        line = f"{self.label} {100 * done / self.total:3.0f}%  {note}"
+        if begins and done < self.total:  # the first step may have compiled for half a minute, which tells nothing of the others
+            self.began, self.first = now, done
+        else:
+            rate = (done - self.first) / max(now - self.began, 1e-9)
+            left = (self.total - done) / max(rate, 1e-9) if rate else 0.0
+            line += f"  {rate:,.0f} {self.unit}/s  {clock(left)} left"
         self._write(line, last=done >= self.total)
 
     def _write(self, line, last):
@@ -44,8 +48,9 @@ class Progress:
 
 
 def wants_colour():
-    """Whether what is printed is read on a terminal by someone who has not asked for NO_COLOR (https://no-color.org)."""
-    return bool(sys.stdout and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    """Whether what is printed is read on a terminal that knows colours, by someone who has not asked for NO_COLOR (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return bool(sys.stdout and sys.stdout.isatty() and not plain)
 
 
 def clock(seconds):

@@ -118,8 +118,8 @@ def pack(examples, T, pad):
 
 
 def whole_rows(config, T):
-    """A TrainConfig whose batch_tokens are what a step really reads: whole rows of T tokens, at least one -> TrainConfig"""
-    return dataclasses.replace(config, batch_tokens=max(1, config.batch_tokens // T) * T)
+    """A TrainConfig whose batch_tokens are what a step really reads: whole rows of T tokens, at least one, no more than asked for -> TrainConfig"""
+    return dataclasses.replace(config, batch_tokens=max(1, min(config.batch_tokens, config.tokens) // T) * T)
 
 
 def batch_at(step, rows, count, seed):
