@@ -255,7 +255,7 @@ MUTANTS = (
     Mutant("GELU has other last bits as a part of another kernel", f"{KERNELS}/activations.py", "@jit(in_order=True)\ndef _gelu(", "@jit\ndef _gelu(",
            "test_kernels_cache.py::test_kernels_give_the_same_bits_compiled_just_now_and_from_the_cache"),
     Mutant("the block's kernel leaves attention's gradient where the kept positions are", f"{KERNELS}/block.py",
-           "spread(dout, kept, rows.shape)", "spread(dout, np.arange(len(kept)), rows.shape)", BLOCK),
+           "scatter(dout, kept, rows.shape)", "scatter(dout, np.arange(len(kept)), rows.shape)", BLOCK),
     Mutant("half of a product with itself is left out", f"{KERNELS}/matmul.py", "out[j, i] = out[i, j]", "out[j, i] = out[j, i]",
            "test_kernels.py::test_products_of_every_size[(61, 257, 65)-float32-1e-05]"),
     Mutant("an id that occurs twice keeps only its last gradient", f"{KERNELS}/embedding.py", "row[c] += drow[c]", "row[c] = drow[c]", twin("embedding-repeated_ids")),

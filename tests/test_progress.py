@@ -76,3 +76,11 @@ def test_clock_and_table():
     assert [clock(s) for s in (0, 59.4, 59.6, 61, 3600, 36061)] == ["0:00", "0:59", "1:00", "1:01", "1:00:00", "10:01:01"]
     assert table([["a", 1], ["bbb", 22]], ["name", "n"], right=(1,)) == "name   n\n----  --\na      1\nbbb   22"
     assert table([["茶", "x"], ["tea", "y"]], ["word", "n"]).splitlines()[2:] == ["茶    x", "tea   y"]  # two columns wide
+
+
+def test_what_a_model_writes_cannot_command_the_terminal(monkeypatch):
+    """ESC [2J would wipe the screen, and others write into the clipboard or rename the window."""
+    text = "a\x1b[2Jb\x07\x9b\tc\n茶"
+    assert progress.harmless(text) == text  # a file or another program gets every byte
+    monkeypatch.setattr(progress.sys, "stdout", Terminal())
+    assert progress.harmless(text) == "a\ufffd[2Jb\ufffd\ufffd\tc\n茶"

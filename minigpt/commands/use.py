@@ -18,6 +18,7 @@ from minigpt.sample.chat import chat
 from minigpt.sample.explain import explain
 from minigpt.sample.generate import generate
 from minigpt.sample.stopping import cut_before, ends_with
+from minigpt.show.progress import harmless
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.train.pretrain import VALIDATION_SEED
 from minigpt.world import load_world, pretraining_documents
@@ -75,7 +76,7 @@ def run_answer(arguments):
             assistant.prompt(wrong)  # known before the answer is written
         except ValueError as error:
             raise ValueError(f"--wrong: {error}") from None
-    generation = assistant.generations([messages], lambda piece: print(piece, end="", flush=True), arguments.stop, **settings)[0]
+    generation = assistant.generations([messages], lambda piece: print(harmless(piece), end="", flush=True), arguments.stop, **settings)[0]
     print()
     limit = assistant.model.config.block_size
     if generation.finish == "length" and len(generation.prompt) + len(generation.ids) >= limit:
@@ -140,7 +141,7 @@ def run_sample(arguments):
     rows = generate(assistant.model, [ids] * arguments.n, from_flags(SampleConfig(), arguments), assistant.stop,
                     ends=ends_with(tok, arguments.stop), vocab_size=tok.vocab_size)
     for row in rows:
-        print(arguments.prompt + cut_before(tok.decode(row.ids), arguments.stop), end="\n\n" if arguments.n > 1 else "\n")
+        print(arguments.prompt + harmless(cut_before(tok.decode(row.ids), arguments.stop)), end="\n\n" if arguments.n > 1 else "\n")
 
 
 def add_eval_arguments(parser):

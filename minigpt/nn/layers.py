@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
-from minigpt.nn.ops import spread
+from minigpt.nn.ops import scatter
 from minigpt.nn.params import Spec
 
 
@@ -336,7 +336,7 @@ def block_backward(p, g, name, dy, cache, ctx):
     dh = ctx.ops.dropout_backward(dy, drop2)  # y = x + dropout(mlp(norm(x)))
     dh = mlp.backward(p, g, f"{name}.mlp", dh, fc, ctx)
     dx = dy + norm.backward(p, g, f"{name}.ln_2", dh, norm2, ctx)
-    dx = dx if kept is None else spread(dx, kept, shape)  # (B, T, C)
+    dx = dx if kept is None else scatter(dx, kept, shape)  # (B, T, C)
     dh = ctx.ops.dropout_backward(dx, drop1)  # x = x + dropout(attention(norm(x)))
     dh = attention_backward(p, g, f"{name}.attn", dh, attn, ctx)
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)

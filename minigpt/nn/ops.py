@@ -310,7 +310,7 @@ def muon_update(p, g, m, lr, decay):
     p -= lr * math.sqrt(max(1.0, p.shape[1] / p.shape[0])) * update  # the same change of every output channel
 
 
-def spread(dx, kept, shape):
+def scatter(dx, kept, shape):
     """The gradient of taking the flat positions kept (n,) out of an array of this shape: dx (n, C) -> (B, T, C), 0 elsewhere"""
     whole = np.zeros(shape, dx.dtype)
     whole.reshape(-1, shape[-1])[kept] = dx

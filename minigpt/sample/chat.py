@@ -1,7 +1,7 @@
 """A conversation in the terminal: lines in, answers out, and a few commands that begin with a slash."""
 from minigpt.config import ANSWER, SampleConfig
 from minigpt.sample.explain import explain
-from minigpt.show.progress import wants_colour
+from minigpt.show.progress import harmless, wants_colour
 from minigpt.text.template import render, show_mask
 
 HELP = """\
@@ -33,7 +33,7 @@ def chat(assistant, settings, lines, write):
             try:
                 assistant.prompt(asked, settings.get("max_new_tokens", ANSWER.max_new_tokens))  # what is too long is refused before the assistant speaks
                 write("gpt: ")
-                generation = assistant.generations([asked], on_text=write, **settings)[0]
+                generation = assistant.generations([asked], on_text=lambda piece: write(harmless(piece)), **settings)[0]
             except ValueError as error:
                 write(f"{error}\n")
                 continue

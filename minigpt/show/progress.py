@@ -7,6 +7,8 @@ import sys
 import time
 import unicodedata
 
+CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
 
 class Progress:
     """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
@@ -51,6 +53,11 @@ def wants_colour():
     """Whether what is printed is read on a terminal that knows colours, by someone who has not asked for NO_COLOR (https://no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return bool(sys.stdout and sys.stdout.isatty() and not plain)
+
+
+def harmless(text):
+    """What a model wrote, as a terminal may show it: an escape character would command it, and every byte is a token. Elsewhere all of it."""
+    return text.translate(CONTROLS) if sys.stdout and sys.stdout.isatty() else text
 
 
 def clock(seconds):

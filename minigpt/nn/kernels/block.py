@@ -13,7 +13,7 @@ from minigpt.nn.kernels.linear import _linear_backward
 from minigpt.nn.kernels.matmul import product
 from minigpt.nn.kernels.norms import _layernorm_backward, _layernorm_forward
 from minigpt.nn.kernels.rope import rope_backward, rope_forward
-from minigpt.nn.ops import spread
+from minigpt.nn.ops import scatter
 
 BEFORE = ("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias")
 BEHIND = ("attn.c_proj.weight", "attn.c_proj.bias", "ln_2.weight", "ln_2.bias",
@@ -46,7 +46,7 @@ def block_backward(p, g, name, dy, cache, ctx):
     dy = np.ascontiguousarray(dy, rows.dtype).reshape(-1, rows.shape[1])  # (n, C)
     dx, dout = _behind_backward(dy, *behind, *_named(p, name, BEHIND)[::2], *_named(g, name, BEHIND))  # (n, C)
     if kept is not None:
-        dx, dout = spread(dx, kept, rows.shape), spread(dout, kept, rows.shape)  # (B T, C)
+        dx, dout = scatter(dx, kept, rows.shape), scatter(dout, kept, rows.shape)  # (B T, C)
     dq, _, dv = attention_backward(dout.reshape(*shape[:2], ctx.config.n_head, -1), core)
     dheads = dq.base  # (B, T, H+2K, D): the array in which all three lie
     if rope is not None:
