@@ -163,7 +163,7 @@ def test_a_tiny_run_from_text_to_table_and_again(tmp_path, capsys, monkeypatch):
     assert recipe["pretraining"]["tokens"] == 20000 and seed == 0
     assert all(any(name in entry for entry in log) for log, name in logs.values()) and set(logs) == {"pretraining", "tuning"}
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert report["scores"]["tuned"]["all prompts"][1] == 4 * 4 and "asked %" not in out  # which only the default run is
+    assert report["scores"]["tuned"]["all prompts"][1] == 4 * 4 and "goal %" not in out  # which only the default run is
     for stage in ("base", "tuned"):
         assert {p.name for p in (tmp_path / stage).iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json", "log.jsonl", "curves.png", "train.json"}
     assert main(argv) == 0

@@ -89,5 +89,5 @@ def rows_as_text(columns, asked_of=None, layout=table, first="", digits=1):
         verdict = "" if percent is None else f"{percent}" + (" missed" if high < percent else "")
         cells = [label, n, *(f"{100 * rows[label][0] / n:.1f}" for rows in columns.values()), f"{low:.{digits}f}-{high:.{digits}f}"]
         lines.append([*cells, verdict] if asked_of else cells)
-    header = [first, "prompts", *(f"{name} %" for name in columns), "95 % interval", *(["asked %"] if asked_of else [])]
+    header = [first, "prompts", *(f"{name} %" for name in columns), "95 % interval", *(["goal %"] if asked_of else [])]
     return layout(lines, header, right=range(1, len(header)))
