@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 from minigpt import __version__
 
@@ -40,7 +41,7 @@ def main(argv=None):
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
     name = parser.parse_args(argv[:1]).command
-    before = signal.signal(signal.SIGTERM, _like_ctrl_c)
+    before, arguments = signal.signal(signal.SIGTERM, _like_ctrl_c), None
     try:
         module = importlib.import_module(COMMANDS[name][0])  # only now, so that help does not wait for Numba
         what = COMMANDS[name][1]
@@ -64,11 +65,18 @@ def main(argv=None):
         print(f"minigpt {name}: {', '.join(notes)}{cure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        resume = "; the same command goes on from what it saved" if name in ("run", "pretrain", "sft") else ""
-        print(f"\nminigpt {name}: stopped{resume}", file=sys.stderr)
+        print(f"\nminigpt {name}: stopped{_what_is_left(name, arguments)}", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _what_is_left(name, arguments):
+    """How a training command that was stopped goes on; nothing for the others."""
+    if arguments is None or name not in ("run", "pretrain", "sft"):
+        return ""
+    saved = next(Path(arguments.out).rglob("*.safetensors"), None)
+    return "; the same command goes on from what it saved" if saved else "; no weights were saved yet, the same command begins anew"
 
 
 def _check_paths(command, arguments):

@@ -78,7 +78,11 @@ def jobs_of(item):
     return [pages] if item.name.startswith(PAGES) else getattr(item.module, "ELSEWHERE", {}).get(item.name, [])
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("audit"):
+            item.add_marker("slow")  # so that -m "not slow" alone is what is quick
     items.sort(key=lambda item: bool(jobs_of(item)))  # last: see below
 
 

@@ -9,7 +9,7 @@ from numba import float32 as f
 from numba import int32, int64
 
 from minigpt.jit import OPTIONS
-from minigpt.nn.kernels import activations, adamw, attention, cross_entropy, embedding, matmul, norms, rope
+from minigpt.nn.kernels import activations, adamw, attention, block, cross_entropy, decode, embedding, matmul, norms, rope
 from minigpt.nn.kernels.primitives import vectors
 from minigpt.nn.kernels.tile import COLUMNS, ROWS, tile, tile_transposed
 
@@ -54,6 +54,11 @@ LOOPS = [
     (adamw._update, (f1, f1, f1, f1, f1)),
     (embedding._add_rows, (int32[::1], f2, f2)),
     (rope._rotate, (heads, f3, f3, f, heads)),
+    (decode._add_rows, (f1, f1, n, n, n, n, f1)),
+    (decode._dot, (f1, f1)),
+    (decode._norm, (f1, f1, n, n, n, f, f1)),
+    (decode._activate, (f1, f1, n)),
+    (block._add, (f2, f2)),
     (matmul.reordered, (f2, f2, f2)),
     (matmul.blocked, (f2, f2, f2)),
 ]
