@@ -80,6 +80,8 @@ def test_commands(assistant):
     assert "nothing was said" in talk(assistant, "/show") and "no answer" in talk(assistant, "/explain")
     shown = talk(assistant, "one", "two", "/back", "/show")
     assert "1 question remains" in shown and "<|user|> one<|end|>" in shown and "two" not in shown.split("remain")[1]
+    shown = talk(assistant, "one", "two", "three", "/back", "/show").split("remain")[1]
+    assert "<|user|> one<|end|>" in shown and "<|user|> two<|end|>" in shown and "three" not in shown
     assert "P(w_1..w_T)" in talk(assistant, "one", "/explain")
     assert "temperature 0.7" in talk(assistant, "/temperature 0.7") and "not a number" in talk(assistant, "/temperature hot")
     assert "/explain" in talk(assistant, "/help") and "no /nonsense" in talk(assistant, "/nonsense")

@@ -54,6 +54,7 @@ def test_generate_returns_the_prompt_and_what_follows(model, tok):
         assert out[0, t] == model.forward(out[:, :t])[0][0, -1].argmax()
     np.testing.assert_array_equal(model.generate(ids, 6, temperature=1.0, seed=1), model.generate(ids, 6, temperature=1.0, seed=1))
     np.testing.assert_array_equal(model.generate(ids, 6), model.generate(ids, 6, temperature=0.0))
+    assert model.generate(ids[:, :1], stop=()).shape == (1, 33)  # 32 new tokens, where nothing else is said
     for wrong, message in ((ids[0], "return_tensors"), ([[1, 2, 3], [1, 2]], "different lengths")):
         with pytest.raises(ValueError, match=message):
             model.generate(wrong)

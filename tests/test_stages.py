@@ -302,6 +302,13 @@ def test_the_choice_of_the_world_evens_out_the_tokens_of_as_many_answers(world):
     assert (chosen > 0).sum() > 1.05 * (plain > 0).sum()  # of more different tokens
 
 
+def test_as_many_conversations_are_drawn_as_tokens_are_tuned_on(world):
+    """With fewer some would be read again, and no line would say so."""
+    config = dataclasses.replace(SFT, tokens=60_000, replay=0.25)
+    rows, replay = stages.draw_tuning(dataclasses.replace(world, choice=1), Tokenizer.from_pretrained("micro"), config, 256)
+    assert rows.tokens.size == pytest.approx(45_000, rel=0.1) and replay.tokens.size == pytest.approx(15_000, rel=0.05)
+
+
 def test_conversations_of_the_world_that_fit_no_row_are_left_out(world, tok):
     every, short = (sft.world_rows(world, 60, 1, tok, T) for T in (2047, 255))
     assert 0 < (short.mask > 0).sum() < (every.mask > 0).sum()

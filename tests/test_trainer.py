@@ -225,6 +225,16 @@ def test_few_rows_are_replayed_too_and_have_no_more_than_their_share(monkeypatch
         sft.tune(new_model(), data("sft"), replay, dataclasses.replace(CONFIG, replay=0.25, batch_tokens=24))
 
 
+def test_a_replayed_token_that_does_not_count_is_not_made_to():
+    """The first token of a document follows nothing, so nobody could learn to guess it."""
+    answers = batches.rows_from_stream(np.arange(121, dtype=np.int32), 24).batch(np.arange(2))
+    mask = np.ones((1, 24), np.float32)
+    mask[0, :6] = 0
+    replayed = dataclasses.replace(batches.rows_from_stream(np.full(25, 59, np.int32), 24).batch(np.arange(1)), mask=mask)
+    weighted = sft.share(replayed, answers, 0.25).mask
+    assert (weighted[0, :6] == 0).all() and math.isclose(weighted.sum(), answers.tokens() / 3, rel_tol=1e-5)
+
+
 @pytest.mark.parametrize("count, shards", [(1, 2), (3, 3), (64, 4)])
 def test_a_large_model_takes_numpys_products_and_two_shards(count, shards, monkeypatch):
     monkeypatch.setattr(trainer, "cores", lambda: count)
@@ -342,6 +352,15 @@ def test_another_model_or_data_cannot_resume(tmp_path):
         train(Transformer(dataclasses.replace(MODEL, n_head=2), backend="numpy"), CONFIG, run_of("sft", tmp_path))
     with pytest.raises(ValueError, match="data"):
         train(new_model(), CONFIG, dataclasses.replace(run_of("sft", tmp_path), about={"data": "other"}))
+
+
+def test_a_weight_that_is_infinite_is_not_saved(tmp_path):
+    def poison(step, model):
+        model.params["h.1.mlp.c_fc.weight"][2, 3] = np.inf if step == CONFIG.steps else 0.0
+        return {}
+
+    with pytest.raises(FloatingPointError, match=f"step {CONFIG.steps}: .*not finite"):
+        train(new_model(), CONFIG, run_of("pretrain", tmp_path, on_eval=poison))
 
 
 def test_a_gradient_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path):
