@@ -15,7 +15,7 @@ import pytest
 
 from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
-from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, verify
+from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, stats, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
 from minigpt.world.careless import is_name, typed_carelessly
 from minigpt.world.chat import NOT_TOLD, asked_before, draw_topic, say, topics
@@ -438,15 +438,6 @@ def test_documents_are_short_and_start_every_word_with_a_space(documents):
     assert 0.8 * len(documents) < spaced < len(documents)
 
 
-@pytest.mark.slow
-def test_no_evaluation_prompt_is_a_training_prompt(trained, evaluated):
-    for family, seen in trained.items():
-        prompts = {prompt_text(example) for example in seen}
-        dev, test = ({prompt_text(example) for example in evaluated[family, split][:300]} for split in ("dev", "test"))
-        assert len(dev) == len(test) == 300
-        assert prompts.isdisjoint(dev) and prompts.isdisjoint(test) and dev.isdisjoint(test), family
-
-
 def test_words_that_occur_together_in_evaluation_are_held_out(world):
     """Every evaluated story and sentence holds a pair of words of its own split; training stories and sentences hold none."""
     rng = random.Random(0)
@@ -518,6 +509,28 @@ def test_phrasings_of_the_splits_are_disjoint(world):
         assert len(set(relation.asks["training"])) == len(relation.asks["training"]) >= len(relation.asks["train"]), name
         for one, other in itertools.combinations([relation.asks[split] for split in ("training", "dev", "test")], 2):
             assert set(one).isdisjoint(other), name
+
+
+@pytest.mark.parametrize("draws", [{"train": 60, "dev": 20, "test": 20}, pytest.param(stats.PROOFS, marks=pytest.mark.slow)])
+def test_what_the_splits_show_is_disjoint(draws, world):
+    for what, *sizes, both in stats.shared(world, draws):
+        assert min(sizes) > 5 and both == 0, what
+
+
+def test_what_two_splits_show_is_counted(world):
+    """Each kind of leak alone: a wording, a form of a question and a fact of training that dev has too."""
+    rows = world.phrasings["chat"]
+    leak = next(row for row in rows if row["split"] == "train")
+    relation = next(relation for relation in world.relations.values() if relation.asks["train"] and relation.asks["dev"])
+    asked = next(fact for fact in world.facts if fact.split == "train")
+    leaks = {"wordings": {"phrasings": {**world.phrasings, "chat": (*rows, {**leak, "split": "dev"})}},
+             "questions for facts": {"relations": {"leak": dataclasses.replace(
+                 relation, asks={**relation.asks, "dev": [*relation.asks["dev"], relation.asks["train"][0]]}), **world.relations}},
+             "facts asked": {"facts": (*world.facts, dataclasses.replace(asked, split="dev"))}}
+    for wanted, changed in leaks.items():
+        rows = stats.shared(dataclasses.replace(world, cache={}, **changed), {"train": 2, "dev": 2, "test": 2})
+        found = {what: both for what, *_, both in rows}
+        assert found[wanted] >= 1 and not any(found[what] for what in leaks if what != wanted), wanted
 
 
 @pytest.mark.slow

@@ -24,7 +24,8 @@ def add_world_arguments(parser):
     files.add_argument("--per-kind", type=int, default=SAMPLES["per_kind"],
                        help="how many examples of each kind of each family, in each split")
     files.add_argument("--seed", type=int, default=SAMPLES["seed"])
-    actions.add_parser("stats", help="size, mixture, wordings, splits, and how much of the evaluation stands in the training text")
+    stats = actions.add_parser("stats", help="size, mixture, wordings, that the splits are apart, and how much of the evaluation stands in the training text")
+    stats.add_argument("--tokenizer", metavar="FOLDER", default="micro", help="whose tokens are counted (default micro, the shipped model's)")
 
 
 def run_world(args):
@@ -40,7 +41,7 @@ def run_world(args):
         raise ValueError(f"documents are for training only, --split is {args.split}; give a --family, or leave it out")
     world = load_world()
     if args.action == "stats":
-        print_stats(world)
+        print_stats(world, args.tokenizer)
     elif args.action == "build":
         for name, size in build(world, args.folder, args.documents, args.per_kind, args.seed).items():
             print(f"{name}: {size:,} bytes")
