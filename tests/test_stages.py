@@ -354,14 +354,14 @@ def test_a_bad_line_is_named(line, words, tmp_path):
 def test_the_model_that_did_best_on_dev_is_kept(tmp_path):
     """Of equals the later one: it has learned more."""
     model = Transformer(SMALL, backend="numpy")
-    on_eval = stages._keep_best(lambda step, model: {"dev": {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.125}[step]}, tmp_path, "20 of chat")
+    on_eval = stages._keep_best(lambda step, model: {"dev": {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.125}[step]}, tmp_path, "dev", "20 of chat")
     for step in (1, 2, 3, 4):
         model.params.flat[:] = step
         assert on_eval(step, model)["dev"] in (0.25, 0.5, 0.125)
     metadata = safetensors.read_metadata(tmp_path / stages.BEST)
     assert metadata["step"] == "3" and metadata["dev"] == "0.5"
     assert (safetensors.load_file(tmp_path / stages.BEST)["weights"] == 3).all()
-    stages._keep_best(lambda step, model: {"dev": 0.125}, tmp_path, "200 of chat")(5, model)
+    stages._keep_best(lambda step, model: {"dev": 0.125}, tmp_path, "dev", "200 of chat")(5, model)
     assert safetensors.read_metadata(tmp_path / stages.BEST)["step"] == "5", "a lucky score of fewer questions must not keep its place"
     for step in (None, 3, 0):  # of the checkpoint; that of step 0 binds nobody
         if step is not None:
@@ -369,8 +369,23 @@ def test_the_model_that_did_best_on_dev_is_kept(tmp_path):
             state.step = step
             checkpoint.save(tmp_path, model, state, SFT, {})
         safetensors.save_file({"weights": model.params.flat}, tmp_path / stages.BEST, metadata)
-        stages._keep_best(None, tmp_path, "20 of chat")
+        stages._keep_best(None, tmp_path, "dev", "20 of chat")
         assert (tmp_path / stages.BEST).exists() == (step == 3), "where the run begins anew, so does the choice"
+
+
+def test_the_model_with_the_lowest_held_out_loss_is_kept(kit, tmp_path, capsys):
+    """Of one's own conversations, which are soon learned by heart."""
+    other = [{"messages": [{"role": "user", "content": "What is 1 plus 1?"}, {"role": "assistant", "content": text}]} for text in ("It is 9.", "It is 7.")]
+    (tmp_path / "held_out.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in other), encoding="utf-8")
+    argv = command(kit, "sft", tmp_path / "out", "--held-out", f"{tmp_path}/held_out.jsonl", "--eval-every", "1", "--lr", "0.05")
+    assert main(argv) == 0
+    found = [entry["validation_loss"] for entry in trainer.read_log(tmp_path / "out")]
+    best = found.index(min(found)) + 1
+    assert best < len(found), "where the last is the best, nothing is proven"
+    assert f"best on the held-out conversations: step {best} of {len(found)}, {min(found):.3f} nats" in capsys.readouterr().out
+    model, tok = GPT.from_pretrained(tmp_path / "out", backend="numpy"), Tokenizer.load(tmp_path / "out")
+    rows = sft.tuning_rows([chat["messages"] for chat in other], tok, model.config.block_size)
+    assert trainer.evaluate_loss(model, rows) == pytest.approx(min(found), rel=1e-6)
 
 
 def test_a_gradient_that_is_no_number_fails_the_check(monkeypatch, capsys):
@@ -391,7 +406,7 @@ def test_tuning_on_the_world_ends_with_the_best_model_on_dev(tmp_path, capsys):
     weights = safetensors.load_file(tmp_path / stages.BEST)["weights"]
     np.testing.assert_array_equal(GPT.from_pretrained(tmp_path).params.flat, weights)
     for foreign in ({"weights": weights[:3]}, {"others": weights}):
-        safetensors.save_file(foreign, tmp_path / stages.BEST, {"step": "3", "dev": "0.5"})
+        safetensors.save_file(foreign, tmp_path / stages.BEST, {"step": "3", "dev": "0.5", "asked": "1"})
         refused(capsys, argv, "best.safetensors is not of this run; remove it")
 
 

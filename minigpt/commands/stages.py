@@ -26,9 +26,9 @@ from minigpt.world import FAMILIES, load_world, pretraining_documents
 
 VOCAB_SIZE = 2048
 DEV = 20  # prompts per family that choose the best model while tuning
-BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev
+BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev or on held-out conversations
 SETTINGS = "train.json"  # of a finished run
-RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "dev"}}  # and keys by which they are known
+RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "asked"}}  # and keys by which they are known
 WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
            "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
@@ -163,7 +163,7 @@ def add_sft_arguments(parser):
     parser.add_argument("--model", metavar="FOLDER", default="runs/pretrain", help="the base model (default runs/pretrain)")
     parser.add_argument("--out", metavar="FOLDER", default="runs/sft", help="folder of the run (default runs/sft); an unfinished run there is resumed")
     parser.add_argument("--instructions", metavar="FILE", help='JSONL, one {"messages": [...]} per line, instead of the world\'s instructions')
-    parser.add_argument("--held-out", metavar="FILE", help="JSONL that is not learned: its loss is measured every --eval-every steps; only with --instructions")
+    parser.add_argument("--held-out", metavar="FILE", help="JSONL that is not learned: its loss is measured every --eval-every steps, and the model that does best is kept (default: the last); only with --instructions")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, metavar="NAME", help=f"only these task families of the world: {', '.join(FAMILIES)} (default all)")
     parser.add_argument("--text", metavar="FILE", help="replay this UTF-8 text, which the base model has read, instead of the world's documents")
     parser.add_argument("--dev", type=int, metavar="N", help=f"ask N dev prompts per family every --eval-every steps and keep the model that does best (default {DEV}; 0: keep the last); only for the world's instructions")
@@ -271,41 +271,45 @@ def draw_tuning(world, tok, config, T, conversations=None, text=None):
 def tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev=0, expected=None, held_out=None):
     """Tune model on rows, with replay, both from `draw_tuning` -> log
 
-    dev: how many dev prompts of each family are asked every config.eval_every steps; the model that did best is the result.
-    held_out: conversations whose loss is measured as often. expected: see train.trainer.Run.
+    dev: how many dev prompts of each family are asked every config.eval_every steps; held_out: conversations whose loss is measured as
+    often, instead. The model that did best is the result. expected: see train.trainer.Run.
     """
-    on_eval = None
+    name = None
     if dev:
-        on_eval = _keep_best(tasks.dev_scores(InstructGPT(model, tok), world, dev), Path(folder), f"{dev} of {' '.join(world.families)}")
-    if held_out:
+        name, asked, measure = "dev", f"{dev} of {' '.join(world.families)}", tasks.dev_scores(InstructGPT(model, tok), world, dev)
+    elif held_out:
         kept = sft.tuning_rows(held_out, tok, model.config.block_size)
+        name, asked = "validation_loss", checkpoint.fingerprint(kept.tokens, kept.mask)
 
-        def on_eval(step, model):
-            return {"validation_loss": evaluate_loss(model, kept, len(kept))}
+        def measure(step, model):
+            return {name: evaluate_loss(model, kept, len(kept))}
 
+    on_eval = _keep_best(measure, Path(folder), name, asked) if name else None
     log = sft.tune(model, rows, replay, config, folder, on_eval, expected)
-    if dev and (path := Path(folder) / BEST).exists():  # a finished run that was not asked then has none
+    if name and (path := Path(folder) / BEST).exists():  # a finished run that was not asked then has none
         best, weights = safetensors.read_metadata(path), safetensors.load_file(path).get("weights")
-        if weights is None or weights.shape != model.params.flat.shape or not {"step", "dev"} <= best.keys():
+        if weights is None or weights.shape != model.params.flat.shape or not {"step", name} <= best.keys():
             raise ValueError(f"{path} is not of this run; remove it, and the same command keeps the last weights")
         model.params.flat[:] = weights
-        print(f"best on dev: step {best['step']} of {config.steps}, {100 * float(best['dev']):.1f} % right")
+        print(f"best on dev: step {best['step']} of {config.steps}, {100 * float(best['dev']):.1f} % right" if dev else
+              f"best on the held-out conversations: step {best['step']} of {config.steps}, {float(best[name]):.3f} nats per token")
     return log
 
 
-def _keep_best(scores, folder, asked):
-    """-> on_eval(step, model) that also keeps the weights with the highest "dev" in folder/BEST
+def _keep_best(measure, folder, name, asked):
+    """-> on_eval(step, model) that also keeps the weights with the best of a number in folder/BEST: "dev" (highest) or a loss (lowest)
 
-    asked: what the scores are of; those of other questions are not compared with them.
+    measure(step, model) -> dict with the number. asked: what it is of; that of other questions is not compared with it.
     """
     if checkpoint.saved_step(folder) == 0:
         (folder / BEST).unlink(missing_ok=True)  # of a run that somebody began anew
 
     def on_eval(step, model):
-        entry = scores(step, model)
+        entry = measure(step, model)
         best = safetensors.read_metadata(folder / BEST) if (folder / BEST).exists() else {}
-        if best.get("asked") != asked or entry["dev"] >= float(best["dev"]):
-            safetensors.save_file({"weights": model.params.flat}, folder / BEST, {"step": str(step), "dev": repr(entry["dev"]), "asked": asked})
+        gain = entry[name] - float(best[name]) if best.get("asked") == asked else 0.0
+        if (gain if name == "dev" else -gain) >= 0.0:
+            safetensors.save_file({"weights": model.params.flat}, folder / BEST, {"step": str(step), name: repr(entry[name]), "asked": asked})
         return entry
 
     return on_eval
@@ -320,7 +324,7 @@ def finish(model, tok, log, config, folder):
     write_json(Path(folder) / SETTINGS, {"model": dataclasses.asdict(model.config), "train": dataclasses.asdict(config)})
     training_curves(log, Path(folder) / "curves.png")
     validation = [entry["validation_loss"] for entry in log if "validation_loss" in entry]
-    print(f"saved in {folder}" + (f"; validation loss {validation[-1]:.3f} nats per token" if validation else ""))
+    print(f"saved in {folder}" + (f"; validation loss at the end {validation[-1]:.3f} nats per token" if validation else ""))
 
 
 def _add_backend(parser):
