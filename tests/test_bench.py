@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigpt.__main__ import main
-from minigpt.bench import cli, measure, operations, recipe, steps
+from minigpt.bench import cli, measure, operations, recipe, steps, tokenizers
 
 
 def test_spread_is_quartiles():
@@ -50,6 +50,25 @@ def test_steps_and_decoding_give_samples(monkeypatch):
     monkeypatch.setitem(steps.DECODE, "tiny", ("z", 3, 4))
     for samples in (steps.training_steps("z", 2), steps.matmul_floor("z", 2), steps.decoding("tiny", 2)):
         assert len(samples) == 2 and min(samples) > 0.0
+
+
+@pytest.mark.parametrize("against, cells", [(None, [3, 3]), ("torch", [7, 7])])
+def test_the_tokenizer_is_measured(against, cells, monkeypatch):
+    """A ratio above one says in both rows that ours is faster."""
+    monkeypatch.setattr(tokenizers, "text", lambda: "Mary reads a book. 玛丽读书。" * 9)
+    seconds = {"fast": 1.0, "numpy": 4.0, "tiktoken": 2.0, "tokenizers": 3.0}
+
+    def child(python, argv):
+        name = json.loads(argv[4]).get("backend", "fast") if argv[0] == "-m" else argv[1]
+        return {"samples": [seconds[name] if "train" in argv else 12.0 / seconds[name]] * 3}
+
+    monkeypatch.setattr(cli, "_child", child)
+    title, header, rows = cli._tokenizer(type("Arguments", (), {"against": against, "pairs": 2, "python": "python"}))
+    assert [len(row) for row in rows] == cells and len(header) == cells[0] and "0.0 MB" in title
+    if against:
+        assert rows == [["training, s", "1", "4", "", "", "3", "3.00"], ["encoding, MB/s", "12", "3", "6", "2.00", "4", "3.00"]]
+    else:
+        assert min(float(cell) for row in rows for cell in row[1:]) > 0.0
 
 
 @pytest.mark.slow

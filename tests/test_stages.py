@@ -316,6 +316,15 @@ def test_conversations_of_the_world_that_fit_no_row_are_left_out(world, tok):
         sft.world_rows(world, 60, 1, tok, 8)
 
 
+def test_drawing_tells_how_far_it_is(world, tok, capsys):
+    """A million conversations take minutes; the rows are the same."""
+    read, (asked, quiet) = pretrain.world_rows(world, tok, 3000, 64, 1, "drawing text")[0], (sft.world_rows(world, 30, 1, tok, 2047, *label) for label in (["drawing"], []))
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split("%")[0] for line in shown if "left" in line] == ["drawing text 100", "drawing 100"]
+    np.testing.assert_array_equal(asked.tokens, quiet.tokens)
+    np.testing.assert_array_equal(read.tokens, pretrain.world_rows(world, tok, 3000, 64, 1)[0].tokens)
+
+
 def test_conversations_of_the_world_end_with_an_answer(world):
     found = sft.world_conversations(world, 60, seed=1)
     assert 45 <= len(found) <= 63 and found == sft.world_conversations(world, 60, seed=1)

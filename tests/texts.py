@@ -4,10 +4,18 @@ import random
 import sys
 import unicodedata
 
+from minigpt.text.splitting import HAN_RANGES
+
 TRICKY = ["'", "'s", "'re", "'ve", "'ll", "'m", "'d", "'t", "'LL", "'l", "'v", "’s", " ", "  ", "\n", "\r\n", "\t", "_", "__",
           "\x1c", "\x85", "\xa0", "\u200b", "\u200d", "\u3000", "\ufeff", "\u180e", "\0", "½", "Ⅷ", "²", "1", "2024", "٣", "〇", "々",
           "中", "文字", "ﷺ", "é", "e\u0301", "👩‍🔬", "🇨🇳", "\U0002a700", "\U00030000", "a", "aaa", "The", "lower", "newest", "!", "...",
           "<|end|>", "<|", "|>"]
+
+# the rules of splitting in the syntax of `regex`
+GPT2_RULE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+HAN_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES)
+HAN_RULE = (rf"[{HAN_CLASS}]|'s|'t|'re|'ve|'m|'ll|'d| ?[\p{{L}}--[{HAN_CLASS}]]+| ?[\p{{N}}--[{HAN_CLASS}]]+"
+            rf"| ?[^\s\p{{L}}\p{{N}}{HAN_CLASS}]+|\s+(?![^\s{HAN_CLASS}])|\s+")
 
 
 @functools.cache

@@ -1,27 +1,23 @@
 """python -m minigpt bench: which measurements, beside whom, and how they are shown."""
 import functools
-import itertools
 import json
 import math
 import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from minigpt.bench import measure, operations, recipe, steps
+from minigpt.bench import child, measure, operations, recipe, steps, tokenizers
 from minigpt.files import write_json
 from minigpt.nn.gpt import transformer_specs
 from minigpt.show.progress import table
 from minigpt.show.readme import markdown_table, read_section, update_section
-from minigpt.text.template import SPECIAL_TOKENS
-from minigpt.text.tokenizer import Tokenizer
-from minigpt.world import load_world, pretraining_documents
 
-RIVAL = Path(__file__).parents[2] / "tests" / "oracle" / "rival.py"  # the only code that imports PyTorch
+ORACLE = Path(__file__).parents[2] / "tests" / "oracle"  # the only code that imports PyTorch and others
+RIVAL = {"tokenizer": ORACLE / "rival_tokenizers.py", "step": ORACLE / "rival.py", "decode": ORACLE / "rival.py", "text": ORACLE / "rival.py"}
 SECTIONS = ("ops", "matmul", "attention", "steps", "products", "decode", "tokenizer")
-IN_README = ("steps", "products", "decode")
+IN_README = ("steps", "products", "decode", "tokenizer")
 ROUNDS = 3  # of the settings that "products" compares with each other
 
 
@@ -29,12 +25,12 @@ def add_bench_arguments(parser):
     """Flags of `bench`."""
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="which measurements (default: all)")
     parser.add_argument("--shapes", default="abcde", help="which of the shapes a to e the steps are measured at (default all; d is GPT-2 with 124 M parameters)")
-    parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes, and transformers' generate; both must be installed")
+    parser.add_argument("--against", choices=("torch",), help="also measure PyTorch, in alternating processes, for decoding transformers, for the tokenizer tiktoken and tokenizers; what is measured must be installed")
     parser.add_argument("--python", default=sys.executable, help="with --against: the Python that has PyTorch (default: this one)")
     parser.add_argument("--pairs", type=int, default=7, help="with --against: how many alternating pairs (default 7)")
     parser.add_argument("--text", metavar="FILE", help="instead: train a letter model on FILE by nanoGPT's laptop recipe, with time and loss; with --against also by a recipe of our own in PyTorch's time")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON")
-    parser.add_argument("--readme", nargs="?", const="", metavar="PROCESSOR", help="write the tables of steps, products and decoding into README.md, those of another processor into places marked with its name")
+    parser.add_argument("--readme", nargs="?", const="", metavar="PROCESSOR", help="write the tables of steps, products, decoding and the tokenizer into README.md, those of another processor into places marked with its name")
 
 
 def run_bench(arguments):
@@ -95,7 +91,7 @@ def _steps(arguments):
     rows = []
     for shape in arguments.shapes:
         L, H, C, V, T, B = steps.SHAPES[shape]
-        ours, theirs = _in_turn(arguments, "step", shape)
+        ours, theirs = _in_turn(arguments, "step", shape, ["step"])
         floor = statistics.median(steps.matmul_floor(shape, 3))
         cells = [f"{shape}: {L} layers, {H} heads, {C} wide, vocabulary {V}, {B} x {T} tokens", f"{sum(math.prod(spec.shape) for spec in transformer_specs(steps.config_of(shape))) / 1e6:.1f} M",
                  f"{B * T / statistics.median(ours):,.0f}", steps.milliseconds(ours), f"{1000 * floor:.4g}"]
@@ -120,7 +116,7 @@ def _products(arguments):
 def _decode(arguments):
     header, rows = ["decoding, one sequence, greedy", "tokens/s", *(["PyTorch, tokens/s", "ratio", "transformers, tokens/s", "ratio"] if arguments.against else [])], []
     for kind, (_, prompt, new) in steps.DECODE.items():
-        whole, half, theirs, library = _in_turn(arguments, "decode", kind, "transformers", settings=({}, {"half": True}))
+        whole, half, theirs, library = _in_turn(arguments, "decode", kind, ["decode", "transformers"], ({}, {"half": True}))
         for label, ours in ((f"{kind}: {prompt} tokens of prompt, {new} new", whole), ("the same, with weights as a float16 file holds them", half)):
             cells = [label, f"{statistics.median(ours):,.0f}"]
             rows.append(cells + ([f"{statistics.median(theirs):,.0f}", f"{_ratio(ours, theirs):.2f}", f"{statistics.median(library):,.0f}", f"{_ratio(ours, library):.2f}"] if theirs else []))
@@ -128,20 +124,17 @@ def _decode(arguments):
 
 
 def _tokenizer(arguments):
-    text = "".join(itertools.islice(pretraining_documents(load_world(), 0), 20000))  # the compiled path is for large texts
-    size = len(text.encode("utf-8")) / 1e6
     rows = []
-    for backend in ("numpy", "fast"):
-        start = time.perf_counter()
-        Tokenizer.train(text, 300, SPECIAL_TOKENS, split="han", backend=backend)  # compiles
-        compiled = time.perf_counter() - start
-        start = time.perf_counter()
-        tok = Tokenizer.train(text, 2048, SPECIAL_TOKENS, split="han", backend=backend)
-        trained = time.perf_counter() - start
-        parts = tok.vocabulary, tok.merges, tok.special_tokens, tok.split, backend
-        encoded = measure.quartiles(lambda: Tokenizer(*parts).encode(text, return_tensors="np"), 5, 0.01)[1]  # anew: one remembers its pieces
-        rows.append([backend, f"{trained:.2f}", f"{size / encoded:.1f}", f"{compiled:.1f}"])
-    return f"tokenizer on {size:.1f} MB of the world's text, vocabulary 2048", ["path", "training, s", "encoding, MB/s", "first use, s"], rows
+    for job, title in (("train", "training, s"), ("encode", "encoding, MB/s")):
+        rivals = ("tiktoken", "tokenizers")[job == "train":]  # tiktoken trains for teaching only
+        ours, plain, *others = _in_turn(arguments, "tokenizer", job, rivals, ({}, {"backend": "numpy"}))
+        cells = [title, *(f"{statistics.median(samples):.3g}" for samples in (ours, plain))]
+        if arguments.against:
+            ratios = [(f"{statistics.median(theirs):.3g}", f"{_ratio(*((theirs, ours) if job == 'train' else (ours, theirs))):.2f}") for theirs in others]
+            cells += [cell for pair in [("", "")] * (2 - len(ratios)) + ratios for cell in pair]
+        rows.append(cells)
+    header = ["", "ours", "ours, plain Python", *(["tiktoken", "ratio", "tokenizers", "ratio"] if arguments.against else [])]
+    return f"tokenizer of {tokenizers.VOCABULARY} tokens on {tokenizers.size():.1f} MB of the world's text; ours on one thread, compiling not counted", header, rows
 
 
 def _text(arguments):
@@ -151,7 +144,7 @@ def _text(arguments):
         ours.append(_ours("text", arguments.text))
         print("ours:    {seconds:.1f} s, validation loss {loss:.4f} nats per character".format(**ours[-1]), flush=True)
         if arguments.against:
-            theirs.append(_child(arguments.python, [str(RIVAL), "text", arguments.text]))
+            theirs.append(_child(arguments.python, [str(RIVAL["text"]), "text", arguments.text]))
             print("PyTorch: {seconds:.1f} s, validation loss {loss:.4f}".format(**theirs[-1]), flush=True)
     found = {"ours": ours, "torch": theirs}
     if theirs:
@@ -171,13 +164,13 @@ def _own_recipe(path, seconds):
     return trained(int(0.97 * seconds / trained(few)["seconds"] * few))
 
 
-def _in_turn(arguments, what, name, *others, settings=({},)):
-    """Samples of ours with each of these settings, PyTorch's and other rivals' from alternating processes, one median per process;
-    without --against ours alone, from this process. -> a list for each"""
+def _in_turn(arguments, what, name, rivals, settings=({},)):
+    """Samples of ours with each of these settings and of the rivals, from alternating processes, one median per process; without
+    --against ours alone, from this process. -> a list for each"""
     if not arguments.against:
-        measure_ours = steps.training_steps if what == "step" else steps.decoding
-        return [*(measure_ours(name, **options) for options in settings), *([] for _ in (what, *others))]
-    turns = [*(functools.partial(_ours, what, name, json.dumps(options)) for options in settings), *(functools.partial(_child, arguments.python, [str(RIVAL), rival, name]) for rival in (what, *others))]
+        return [*(child.MEASUREMENTS[what](name, **options) for options in settings), *([] for _ in rivals)]
+    turns = [*(functools.partial(_ours, what, name, json.dumps(options)) for options in settings),
+             *(functools.partial(_child, arguments.python, [str(RIVAL[what]), rival, name]) for rival in rivals)]
     found = [[] for _ in turns]
     for _ in range(arguments.pairs):
         for samples, measured in zip(found, turns):

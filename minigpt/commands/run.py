@@ -6,7 +6,7 @@ from pathlib import Path
 from minigpt.commands import expected
 from minigpt.commands.ahead import compile_ahead
 from minigpt.commands.folders import spare_tokenizer
-from minigpt.commands.stages import DEV, draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
+from minigpt.commands.stages import DEV, DRAWING, draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
 from minigpt.evaluate import tasks
 from minigpt.evaluate.report import ALL, counts, rows_as_text
@@ -39,6 +39,7 @@ def add_run_arguments(parser):
     parser.add_argument("--pretrain-tokens", type=int, help=f"tokens of pretraining (default {PRETRAIN.tokens:,}, of the full world {TOKENS['full'][0]:,}; GPT-3: 300 G)")
     parser.add_argument("--sft-tokens", type=int, help=f"tokens of instruction tuning (default {SFT.tokens:,}, of the full world {TOKENS['full'][1]:,})")
     parser.add_argument("-n", type=int, default=200, help="held-out prompts per family in the evaluation (default 200)")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="of the evaluation: dev for every choice (default), test only to report")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", action="store_true", help="add this run's losses to data/expected.json, with which later runs compare theirs")
     parser.add_argument("--readme", action="store_true", help="write the table of scores into README.md")
@@ -90,7 +91,7 @@ def run_run(arguments):
         spare_tokenizer(folder / name, tok)
     base = step(2, "pretraining", lambda: make_base(tok, shape, rows.pop("read"), pretraining, folder / "base", bands.get("pretraining"), compiled))
     tuned = step(3, "instruction tuning", lambda: make_tuned(world, tok, base.copy(), rows.pop("asked"), tuning, folder / "tuned", bands.get("tuning")))
-    report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.n))
+    report = step(4, "evaluation", lambda: evaluate(world, tok, base, tuned, arguments.split, arguments.n))
     write_json(folder / REPORT, {"settings": settings, "seconds": seconds, "cores": cores(), **report})
     _finish(read_json(folder / REPORT), recipe, arguments)
     memory = peak_memory()
@@ -113,7 +114,7 @@ def _finish(report, recipe, arguments):
 def draw_text(name, world, folder, vocab_size, T, pretraining, tuning):
     """-> Tokenizer, {"read": Rows of pretraining and of validation, "asked": Rows of tuning and those to be replayed}"""
     tok = make_tokenizer(name, world, folder, vocab_size, pretraining.seed)
-    return tok, {"read": pretrain.world_rows(world, tok, pretraining.tokens, T, pretraining.seed), "asked": draw_tuning(world, tok, tuning, T)}
+    return tok, {"read": pretrain.world_rows(world, tok, pretraining.tokens, T, pretraining.seed, DRAWING), "asked": draw_tuning(world, tok, tuning, T)}
 
 
 def make_tokenizer(name, world, folder, vocab_size, seed):
@@ -158,13 +159,13 @@ def make_tuned(world, tok, model, rows, config, folder, bands):
     return model
 
 
-def evaluate(world, tok, base, tuned, n):
+def evaluate(world, tok, base, tuned, split, n):
     """Both models on the same held-out prompts -> counts per row of the report and some answers.
 
     The base is asked four times: through the chat template, which it has never seen, as Question / Answer text, which it has,
     as such text after solved examples, and by the beginning of a text like those that it has read.
     """
-    questions, shots, base = tasks.evaluation_examples(world, "dev", n), tasks.few_shots(world), InstructGPT(base, tok)
+    questions, shots, base = tasks.evaluation_examples(world, split, n), tasks.few_shots(world), InstructGPT(base, tok)
     answers = {f"base, {name}": tasks.answer_all(base, questions, style, f"      base, {label}", shots) for name, style, label in BASE_STYLES}
     answers["tuned"] = tasks.answer_all(InstructGPT(tuned, tok), questions, label="      tuned")
     columns = {name: counts(questions, tasks.score(questions, texts)) for name, texts in answers.items()}

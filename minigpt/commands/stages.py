@@ -34,6 +34,7 @@ WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 SAMPLED = 500  # conversations by whose length the number of those to draw is estimated
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
+DRAWING = "drawing text"  # a label of progress
 SHAPE = ("vocab_size",)  # decided by the tokenizer, not by a flag
 
 
@@ -126,7 +127,7 @@ def run_pretrain(arguments):
     spare_tokenizer(folder, tok)
     shape = check_pair(shape, tok) if base else dataclasses.replace(shape, vocab_size=tok.vocab_size)
     rows, validation = (pretrain.text_rows(arguments.text, tok, shape.block_size) if arguments.text
-                        else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed))
+                        else pretrain.world_rows(world, tok, config.tokens, shape.block_size, config.seed, DRAWING))
     model = _base_model(base, arguments) if base else GPT(shape, config.seed, backend=arguments.backend)
     config = whole_rows(config, shape.block_size)
     print(f"{model.num_parameters():,} parameters, a vocabulary of {tok.vocab_size:,} tokens, {config.steps} steps of {config.batch_tokens} tokens")
@@ -257,15 +258,14 @@ def draw_tuning(world, tok, config, T, conversations=None, text=None):
     replayed, replay = config.tokens * config.replay, None
     if replayed >= T:
         sft.replay_rows(config, T)  # refused before anything is drawn
-        replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1)
+        replay, _ = pretrain.text_rows(text, tok, T) if text else pretrain.world_rows(world, tok, replayed, T, config.seed + 1, f"{DRAWING} to replay")
     if conversations is not None:
         return sft.tuning_rows(conversations, tok, T), replay
     sample = sft.world_rows(dataclasses.replace(world, choice=1), SAMPLED, config.seed, tok, T)
     length = sample.tokens.size / SAMPLED  # tokens per conversation, padding included
     wanted = int(config.tokens * (1.0 - config.replay) / length) + 1
-    each = f", each the rarest of {world.choice} that are alike" if world.choice > 1 else ""
-    print(f"drawing {wanted:,} conversations of the world{each}", flush=True)  # a million take minutes
-    return sft.world_rows(world, wanted, config.seed, tok, T), replay
+    label = "drawing conversations" + (f", 1 of {world.choice}" if world.choice > 1 else "")
+    return sft.world_rows(world, wanted, config.seed, tok, T, label), replay  # a million take minutes
 
 
 def tune_with_evaluation(model, tok, world, config, folder, rows, replay, dev=0, expected=None, held_out=None):

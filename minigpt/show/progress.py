@@ -25,7 +25,7 @@ class Progress:
         if now - self.last_shown < (0.2 if self.live else self.every) and done < self.total:
             return
         begins, self.last_shown = not self.last_shown, now
-        line = f"{self.label} {100 * done / self.total:3.0f}%  {note}"
+        line = f"{self.label} {min(100 * done / self.total, 100):3.0f}%  {note}"  # the last document may reach beyond the end
         if begins and done < self.total:  # the first step may have compiled for half a minute, which tells nothing of the others
             self.began, self.first = now, done
         else:

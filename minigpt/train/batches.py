@@ -50,8 +50,11 @@ class Rows:
         return Batch(tokens[:, :-1], tokens[:, 1:], mask, starts)
 
 
-def document_stream(documents, tok, tokens):
-    """Encode documents, each followed by <|endoftext|>, until there are `tokens` tokens -> ids (N,) int32, first (N,) bool."""
+def document_stream(documents, tok, tokens, watch=None):
+    """Encode documents, each followed by <|endoftext|>, until there are `tokens` tokens -> ids (N,) int32, first (N,) bool.
+
+    watch(count), if given, is told the number of tokens after every document.
+    """
     end = tok.special_tokens.get("<|endoftext|>")
     if end is None:
         raise ValueError("this tokenizer has no <|endoftext|>, which ends every document: `python -m minigpt import FOLDER --chat` adds it to a model folder")
@@ -63,6 +66,8 @@ def document_stream(documents, tok, tokens):
         ids.append(piece)
         first.append(opening)
         count += len(piece)
+        if watch:
+            watch(count)
         if count >= tokens:
             break
     if not ids:

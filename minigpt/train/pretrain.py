@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 
 from minigpt.files import read_bytes
+from minigpt.show.progress import Progress
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, document_stream, rows_from_stream, whole_rows
@@ -14,9 +15,11 @@ VALIDATION_ROWS = 64
 END = SPECIAL_TOKENS[0]  # between the documents of a text file
 
 
-def world_rows(world, tok, tokens, T, seed):
-    """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows."""
-    return (_rows(pretraining_documents(world, seed), tok, T, max(tokens, T + 1)),
+def world_rows(world, tok, tokens, T, seed, label=None):
+    """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows. label: of a progress line, if any."""
+    tokens = max(math.ceil(tokens), T + 1)
+    progress = Progress(label, tokens) if label else None
+    return (_rows(pretraining_documents(world, seed), tok, T, tokens, progress and progress.update),
             _rows(pretraining_documents(world, VALIDATION_SEED), tok, T, VALIDATION_ROWS * T))
 
 
@@ -44,8 +47,8 @@ def _documents(text):
     return [part for part in text.split(END) if part.strip()] or [""]
 
 
-def _rows(documents, tok, T, tokens=math.inf):
-    ids, first = document_stream(documents, tok, tokens)
+def _rows(documents, tok, T, tokens=math.inf, watch=None):
+    ids, first = document_stream(documents, tok, tokens, watch)
     return rows_from_stream(ids, T, first)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.files import parse_json, read_bytes
+from minigpt.show.progress import Progress
 from minigpt.text.template import ROLES, render
 from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, join, pack, whole_rows
@@ -24,24 +25,27 @@ def world_conversations(world, n, seed):
     return _draw(world, n, seed, lambda messages: messages)
 
 
-def world_rows(world, n, seed, tok, T):
+def world_rows(world, n, seed, tok, T, label=None):
     """`tuning_rows` of about n conversations of the world, of which only the tokens are kept: as text a million take 3 GB -> Rows
 
     Of every world.choice that are alike one is used: see `rarest`. Those longer than a row, as a small vocabulary makes them, are
-    left out; ValueError where none fits.
+    left out; ValueError where none fits. label: of a progress line, if any.
     """
     seen = np.zeros(tok.vocab_size, np.int64)
-    chosen = _draw(world, n, seed, lambda messages: _encode(messages, tok), lambda examples: rarest(examples, world.choice, tok, seen))
+    chosen = _draw(world, n, seed, lambda messages: _encode(messages, tok), lambda examples: rarest(examples, world.choice, tok, seen), label)
     fitting = [encoded for encoded in chosen if len(encoded[0]) <= T + 1]
     return pack(fitting or chosen, T, tok.special_tokens["<|endoftext|>"])  # which says what is wrong where none fits
 
 
-def _draw(world, n, seed, form, choose=iter):
+def _draw(world, n, seed, form, choose=iter, label=None):
     """form(messages) of every conversation that `choose` takes from its family's stream, in random order -> list"""
-    found = []
-    for name, count in mix(world, n).items():
+    found, counts = [], mix(world, n)
+    progress = Progress(label, sum(counts.values()), unit="conversations") if label else None
+    for name, count in counts.items():
         for example in islice(choose(example_stream(world, name, "train", seed)), count):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
+            if progress:
+                progress.update(len(found))
     random.Random(seed).shuffle(found)
     return found
 

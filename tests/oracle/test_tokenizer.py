@@ -11,20 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.text.splitting import HAN_RANGES, LETTER, NUMBER, OTHER, SPACE, character_classes, split_text
+from minigpt.text.splitting import LETTER, NUMBER, OTHER, SPACE, character_classes, split_text
 from minigpt.text.template import CHAT_TEMPLATE, SPECIAL_TOKENS, render
 from minigpt.text.tokenizer import Tokenizer, is_large
-from tests.texts import TRICKY, assigned, random_text, random_texts
+from tests.texts import GPT2_RULE, HAN_RULE, TRICKY, assigned, random_text, random_texts
 
 tiktoken = pytest.importorskip("tiktoken", reason="tiktoken is not installed")
 tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 regex = pytest.importorskip("regex", reason="regex is not installed")
 
-GPT2_RULE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-HAN_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES)
-HAN_RULE = (rf"[{HAN_CLASS}]|'s|'t|'re|'ve|'m|'ll|'d| ?[\p{{L}}--[{HAN_CLASS}]]+| ?[\p{{N}}--[{HAN_CLASS}]]+"
-            rf"| ?[^\s\p{{L}}\p{{N}}{HAN_CLASS}]+|\s+(?![^\s{HAN_CLASS}])|\s+")
 REFERENCE_CLASSES = {LETTER: regex.compile(r"\p{L}"), NUMBER: regex.compile(r"\p{N}"), SPACE: regex.compile(r"\p{White_Space}")}
 GPT2_FILES = os.environ.get("MINIGPT_GPT2_FILES")
 
