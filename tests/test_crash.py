@@ -49,14 +49,14 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 # Killed
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("kills", [pytest.param(10, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.audit)])
 @posix
-def test_10_kills_at_random_moments(kit, tmp_path):
+def test_kills_at_random_moments(kills, kit, tmp_path):
     """kill -9 while every step is saved: each time the checkpoint is whole and the next process goes on from it."""
     rng, steps, path = random.Random(7), [0], tmp_path / "cut" / checkpoint.FILE
-    lengths = ["--tokens", 160 * BATCH, "--save-every", 1]
+    lengths = ["--tokens", 16 * kills * BATCH, "--save-every", 1]
     argv = [sys.executable, "-m", "minigpt", *command(kit, "pretrain", tmp_path / "cut", *lengths)]
-    for _ in range(10):
+    for _ in range(kills):
         before = path.stat().st_mtime_ns if path.exists() else None
         child = subprocess.Popen(argv, env=HOME, stdout=subprocess.DEVNULL)
         seen, wanted = {before}, rng.randint(2, 4)  # so many saves, counted and not timed

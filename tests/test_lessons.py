@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson
+from minigpt.course.cli import _stale_overviews
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
 from minigpt.course.rooms import PACKAGE, module_file, public_names
 from minigpt.course.walk import plain_maths
-from minigpt.course.weave import lesson_map
 
 FOLDERS = find_folders(lessons_folder())
 FILES = ("lesson.py", "README.md", "exercises.py", "solutions.py", "test_exercises.py", "hints.toml", "expected.json")
@@ -320,8 +320,8 @@ def test_every_page_is_fresh(folder, complaints):
     assert complaints(read_lesson(folder / "lesson.py")) == []
 
 
-def test_the_map_is_fresh():
-    assert (lessons_folder() / "README.md").read_text(encoding="utf-8") == lesson_map(lessons_folder())
+def test_the_maps_and_plans_are_fresh():
+    assert _stale_overviews(lessons_folder()) == []
 
 
 @each_lesson

@@ -11,7 +11,7 @@ from minigpt.course.grade import Grade, as_json, as_table
 from minigpt.course.notebook import write_notebook
 from minigpt.course.plans import PLANS, plan_table, write_plans
 from minigpt.course.walk import walk
-from minigpt.course.weave import lesson_map, weave, write_map
+from minigpt.course.weave import index_page, lesson_index, lesson_map, weave, write_map
 from minigpt.show.progress import table
 
 
@@ -82,10 +82,12 @@ def _check(lessons, folder):
 
 
 def _stale_overviews(folder):
-    """The map of all lessons and the teacher's plans, which are made from all of them -> complaints"""
+    """The map and the index of all lessons and the teacher's plans, which are made from all of them -> complaints"""
     page, teaching = folder / "README.md", folder / "guides" / "teaching.md"
     stale = [] if page.exists() and page.read_text(encoding="utf-8") == lesson_map(folder) else [page]
     plans = teaching.read_text(encoding="utf-8") if teaching.exists() else None
+    project = index_page(folder)
+    stale += [project] if project and lesson_index(folder) not in project.read_text(encoding="utf-8") else []
     stale += [teaching] if plans and not all(plan_table(weeks, folder) in plans for weeks in PLANS.values()) else []
     return [f"{path} is stale: python -m minigpt lesson weave --all" for path in stale]
 

@@ -11,6 +11,7 @@ from minigpt.course.rooms import listing
 from minigpt.course.run import IMAGE, run_cells
 from minigpt.files import atomic_write
 from minigpt.nn.threads import processor
+from minigpt.show.readme import markdown_table, update_section
 
 CHECKSUM = "<!-- page sha256 "
 
@@ -128,6 +129,21 @@ def lesson_map(folder):
         "* [LOG.md](LOG.md): what was tried, to make it fast and to make it answer well, and what lost.", ""])
 
 
+def lesson_index(folder):
+    """lessons/ -> the table of the lessons in the README of the project, which the folder stands in."""
+    lessons = [read_lesson(path / "lesson.py") for path in find_folders(folder).values()]
+    rows = [[f"[{lesson.title}]({lesson.folder.parent.name}/{lesson.folder.name}/)", lesson.header["question"]] for lesson in lessons]
+    return markdown_table(rows, ["lesson", "the question"])
+
+
+def index_page(folder):
+    """lessons/ -> the README that holds the place of its index, or None"""
+    page = Path(folder).parent / "README.md"
+    return page if page.exists() and "<!-- lessons -->" in page.read_text(encoding="utf-8") else None
+
+
 def write_map(folder):
-    """Writes lessons/README.md."""
+    """Writes lessons/README.md, and the index into the project's README."""
     atomic_write(Path(folder) / "README.md", lesson_map(folder).encode("utf-8"))
+    if page := index_page(folder):
+        update_section("lessons", lesson_index(folder), page)
