@@ -1,4 +1,5 @@
 """The small world is a part of the world, and every split of every family of it can be drawn."""
+import dataclasses
 import itertools
 import re
 
@@ -30,6 +31,15 @@ def test_training_tells_of_every_thing_that_a_dev_summary_is_about(worlds):
     assert {split_of(plot, thing) for plot, others in THINGS.items() for thing in others.split("|")} == {"train"}  # another could never be drawn
     gifts = [answer for answer in told["dev"] if "gave" in answer]
     assert gifts and not any("boot" in answer for answer in gifts)
+
+
+def test_training_writes_what_its_unasked_facts_are_about(worlds):
+    """A model that was never to answer with "hot" does not copy it from the question: it asks itself for the opposite of "big"."""
+    bare = dataclasses.replace(worlds[1], cache={}, practice={**worlds[1].practice, "spelling": 0.0})
+    unasked = {fact.words["x"]["en"].lower() for fact in bare.facts if fact.split != "train"}
+    said, without = (set(re.findall("[a-z]+", " ".join(example.answer for example in examples(one, "answer", "train", 3000, 3, "facts")).lower()))
+                     for one in (worlds[1], bare))
+    assert len(unasked) > 10 and unasked <= said and "hot" not in without
 
 
 @pytest.mark.parametrize("split", ["train", pytest.param("dev", marks=pytest.mark.slow), "test"])
