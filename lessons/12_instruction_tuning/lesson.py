@@ -234,7 +234,8 @@ world, T = small_world(load_world()), 256
 def as_conversation(example):
     return [*example.messages, assistant(example.answer)]
 
-taught = examples(world, "answer", "train", 2500, seed=0, kind="facts")
+drawn = examples(world, "answer", "train", 3200, seed=0, kind="facts")
+taught = [e for e in drawn if "fact" in e.facets]  # the others are words to be spelt
 print(as_play(as_conversation(taught[0])), "...", len(taught), "such conversations")
 
 # %%
