@@ -276,7 +276,7 @@ for name, mask_of_rows in MASKS.items():
     print(f"{name:16s} right {100 * right:3.0f} %, stops {100 * stops:3.0f} %: {texts[0][:34]!r}")
 
 # %% [markdown]
-# (The answer in the first line does not count as right: one word was asked for.)
+# (That question wants one word. A whole sentence does not count as right there, not even one about Beijing.)
 #
 # With the mask one place late, no lesson ever said what comes after `<|assistant|>`. The model must guess its first word, and a bad first word spoils the rest.
 # Without `<|end|>` in the mask the model has said what it had to say, and goes on until the program cuts it off.
@@ -566,7 +566,7 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #   (With the cure it is even less than before: the replayed texts are of the same small world as the unread ones, and the base had read of all the world.)
 # * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. But {{share["answers, no replay"]:.0f}} % are right without replay and {{share["answers, replay"]:.0f}} % with it: no price is to be seen here.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
-#   One would expect that what goes into learning to ask is missing in learning to answer. With replay it looks so, without it does not. What can be seen: that kind of text is forgotten less
+#   One would expect that what goes into learning to ask is missing in learning to answer. In these runs it looks so; in others, without replay, it did not. What can be seen in all of them: that kind of text is forgotten less
 #   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
 # * The columns *95 %* say where the share of all such questions lies, 19 times out of 20 (lesson 14). They say nothing about another seed of the training: one run of each is what was made.
 #   And all had the same questions, for which lesson 14 has a sharper test than to see whether two intervals overlap.

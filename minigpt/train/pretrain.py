@@ -16,7 +16,10 @@ END = SPECIAL_TOKENS[0]  # between the documents of a text file
 
 
 def world_rows(world, tok, tokens, T, seed, label=None):
-    """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows. label: of a progress line, if any."""
+    """Documents of the world, packed -> training Rows of about `tokens` tokens, validation Rows.
+
+    label: of a progress line, if any.
+    """
     tokens = max(math.ceil(tokens), T + 1)
     progress = Progress(label, tokens) if label else None
     return (_rows(pretraining_documents(world, seed), tok, T, tokens, progress and progress.update),

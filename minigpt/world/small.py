@@ -15,7 +15,6 @@ WORDS = 8       # of each tag, the first in their table: tables begin with commo
 WHOLE = ("nouns", "people", "places")      # how-to texts speak of everything
 THINGS = {"give": "boot|mask", "race": "boot"}  # what training's stories are also about: else these words stand only in held-out pairs
 PRACTICE = {**SHARES, "things": 0.1, "more": 0.5, "spelling": 0.2}   # a word that no answer has is not copied from a question: "hot"
-SPELLINGS = ("formats",)     # tables of wordings that are for training alone
 WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "facts": 0.14, "memory": 0.09, "untold": 0.07, "manners": 0.03}
 FAMILIES = ("summarise", "translate", "answer", "chat")
 
@@ -31,7 +30,8 @@ def small_world(world):
         words={tag: words if tag in WHOLE else words[:WORDS] for tag, words in world.words.items()},
         patterns=tuple(pattern for pattern in world.patterns if pattern.name in PATTERNS), extra_patterns=(),
         names=world.names[:NAMES], invented=0.5, shapes=TRAINED_SHAPES, practice=PRACTICE, weights=WEIGHTS, choice=2,
-        phrasings={name: tuple(row for row in rows if row.get("split") != "extra" or name in SPELLINGS) for name, rows in world.phrasings.items()},
+        phrasings={name: tuple(row for row in rows if row.get("split") != "extra" or name == "formats")  # spelling is for training alone
+                   for name, rows in world.phrasings.items()},
         relations={name: dataclasses.replace(relation, asks={**relation.asks, "training": relation.asks["train"]})
                    for name, relation in world.relations.items()},
         plots={name: dataclasses.replace(plot, extra=about(plot.slots, THINGS[name]) if name in THINGS else None)
