@@ -1,9 +1,21 @@
 """Is my loss normal? What earlier runs with other seeds measured at the same steps, as bands that a run is told apart from."""
+import hashlib
+import itertools
+import json
 import math
 
 from minigpt.files import data_folder, read_json, write_json
+from minigpt.train.sft import world_conversations
+from minigpt.world import pretraining_documents
 
 FILE = "expected.json"
+SAMPLED = 1000  # documents and conversations that tell one world from another
+
+
+def fingerprint(world):
+    """What a run would read of a world: of another text, be it one wording, nothing is expected. -> hex digits"""
+    text = [*itertools.islice(pretraining_documents(world, 0), SAMPLED), *world_conversations(world, SAMPLED, 0)]
+    return hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
 
 
 def load(settings, prompts=None):

@@ -61,7 +61,9 @@ def run_run(arguments):
     pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)
     tuning = dataclasses.replace(SFT, tokens=arguments.sft_tokens, seed=arguments.seed)
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
-    recipe = {"world": arguments.world, "preset": arguments.preset, "arch": arguments.arch, "pretraining": _without_seed(pretraining), "tuning": _without_seed(tuning)}
+    cut, vocab_size = WORLDS[arguments.world]
+    world, seconds = cut(load_world()), {}
+    recipe = recipe_of(arguments, world, pretraining, tuning)
     done = _read_dict(folder / REPORT, "settings") if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
         if not {"scores", "samples"} <= done.keys() or ALL not in done["scores"].get("tuned", ()):
@@ -71,8 +73,6 @@ def run_run(arguments):
     make_folder(folder / "tokenizer")  # now, as everything above: what can be refused is refused before the work
     for name in STAGES:
         run_folder(folder / name)
-    cut, vocab_size = WORLDS[arguments.world]
-    world, seconds = cut(load_world()), {}
     if arguments.record:
         expected.check(recipe)  # now, not after the work
     bands = {} if arguments.record else expected.load(recipe, {"dev": DEV * len(world.families)})
@@ -99,8 +99,11 @@ def run_run(arguments):
           + (f"; {memory:.0f} MB of memory at most" if memory else ""))
 
 
-def _without_seed(config):
-    return {name: value for name, value in dataclasses.asdict(config).items() if name != "seed"}
+def recipe_of(arguments, world, pretraining, tuning):
+    """All that decides a run's losses but the seed -> dict"""
+    configs = {name: {key: value for key, value in dataclasses.asdict(config).items() if key != "seed"}
+               for name, config in (("pretraining", pretraining), ("tuning", tuning))}
+    return {"world": arguments.world, "text": expected.fingerprint(world), "preset": arguments.preset, "arch": arguments.arch, **configs}
 
 
 def _finish(report, recipe, arguments):
