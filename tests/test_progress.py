@@ -40,6 +40,15 @@ def test_lines_tell_share_speed_and_time_left(tick):
     assert len(lines) == 3 and lines[2].startswith("training 100%") and lines[2].endswith("0:00 left")
 
 
+def test_without_a_label_nothing_is_shown(tick):
+    for stream in (io.StringIO(), Terminal()):
+        bar = Progress(None, 10, stream=stream)
+        for done in (1, 5, 10):
+            tick(20)
+            bar.update(done)
+        assert stream.getvalue() == ""
+
+
 def test_a_terminal_has_one_line_that_leaves_no_rest_of_a_longer_one(tick):
     stream = Terminal()
     bar = Progress("x", 100, stream=stream)

@@ -125,13 +125,14 @@ def _decode(arguments):
 
 def _tokenizer(arguments):
     rows = []
-    for job, title in (("train", "training, s"), ("encode", "encoding, MB/s")):
-        rivals = ("tiktoken", "tokenizers")[job == "train":]  # tiktoken trains for teaching only
+    for job, title, rivals in (("train", "training, s", ["tokenizers"]), ("encode", "encoding, MB/s", ["tiktoken", "tokenizers"])):
         ours, plain, *others = _in_turn(arguments, "tokenizer", job, rivals, ({}, {"backend": "numpy"}))
         cells = [title, *(f"{statistics.median(samples):.3g}" for samples in (ours, plain))]
         if arguments.against:
-            ratios = [(f"{statistics.median(theirs):.3g}", f"{_ratio(*((theirs, ours) if job == 'train' else (ours, theirs))):.2f}") for theirs in others]
-            cells += [cell for pair in [("", "")] * (2 - len(ratios)) + ratios for cell in pair]
+            cells += ["", ""] if job == "train" else []  # tiktoken trains for teaching only
+            for theirs in others:
+                ratio = _ratio(theirs, ours) if job == "train" else _ratio(ours, theirs)  # seconds, or MB per second
+                cells += [f"{statistics.median(theirs):.3g}", f"{ratio:.2f}"]
         rows.append(cells)
     header = ["", "ours", "ours, plain Python", *(["tiktoken", "ratio", "tokenizers", "ratio"] if arguments.against else [])]
     return f"tokenizer of {tokenizers.VOCABULARY} tokens on {tokenizers.size():.1f} MB of the world's text; ours on one thread, compiling not counted", header, rows

@@ -1,5 +1,6 @@
 """The main job: raw text to an answered instruction, in one command."""
 import dataclasses
+import functools
 import time
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def run_run(arguments):
     shape = dataclasses.replace(PRESETS[arguments.preset], **ARCHITECTURES[arguments.arch])
     cut, vocab_size = WORLDS[arguments.world]
     world, seconds = cut(load_world()), {}
-    recipe = recipe_of(arguments, world, pretraining, tuning)
+    recipe = functools.partial(recipe_of, arguments, world, pretraining, tuning)  # not before it is wanted: it draws text
     done = _read_dict(folder / REPORT, "settings") if (folder / REPORT).exists() else {}
     if done.get("settings") == settings:
         if not {"scores", "samples"} <= done.keys() or ALL not in done["scores"].get("tuned", ()):
@@ -74,8 +75,8 @@ def run_run(arguments):
     for name in STAGES:
         run_folder(folder / name)
     if arguments.record:
-        expected.check(recipe)  # now, not after the work
-    bands = {} if arguments.record else expected.load(recipe, {"dev": DEV * len(world.families)})
+        expected.check(recipe())  # now, not after the work
+    bands = {} if arguments.record else expected.load(recipe(), {"dev": DEV * len(world.families)})
 
     def step(number, name, work):
         print(f"[{number}/4] {name}", flush=True)
@@ -107,11 +108,11 @@ def recipe_of(arguments, world, pretraining, tuning):
 
 
 def _finish(report, recipe, arguments):
-    """Show a report, and record its run's losses if they are wanted."""
+    """Show a report, and record its run's losses if they are wanted. recipe(): what they are of."""
     show(report, arguments)
     if arguments.record:
         logs = {"pretraining": (read_log(Path(arguments.out) / "base"), "validation_loss"), "tuning": (read_log(Path(arguments.out) / "tuned"), "dev")}
-        expected.record(recipe, arguments.seed, logs)
+        expected.record(recipe(), arguments.seed, logs)
 
 
 def draw_text(name, world, folder, vocab_size, T, pretraining, tuning):

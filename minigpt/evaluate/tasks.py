@@ -34,7 +34,7 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
     order = sorted(range(len(questions)), key=lambda i: sum(len(m["content"]) for m in questions[i].messages))  # little padding
     chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     answers = [None] * len(questions)
-    too_long, progress = [], Progress(label, len(questions), unit="answers") if label else None
+    too_long, progress = [], Progress(label, len(questions), unit="answers")
 
     def work(chunk):
         if style == "chat":
@@ -47,8 +47,7 @@ def answer_all(assistant, questions, style="chat", label="evaluating", shots=Non
                                                for i, examples in zip(chunk, solved)])
         for i, text in zip(chunk, texts):
             answers[i] = text
-        if progress:
-            progress.update(len(too_long) + sum(answer is not None for answer in answers))
+        progress.update(len(too_long) + sum(answer is not None for answer in answers))
 
     with worker_pool(shards=len(chunks)) as run_all:
         run_all(work, chunks)

@@ -11,7 +11,7 @@ CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(cod
 
 
 class Progress:
-    """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
+    """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update. Without a label nothing is shown. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
 
     def __init__(self, label, total, done=0, unit="tokens", every=10.0, stream=None):
         self.label, self.total, self.unit, self.every = label, total, unit, every
@@ -22,7 +22,7 @@ class Progress:
     def update(self, done, note=""):
         """done: units finished so far in all. Shows a line if the last one is old enough."""
         now = time.perf_counter()
-        if now - self.last_shown < (0.2 if self.live else self.every) and done < self.total:
+        if self.label is None or (now - self.last_shown < (0.2 if self.live else self.every) and done < self.total):
             return
         begins, self.last_shown = not self.last_shown, now
         line = f"{self.label} {min(100 * done / self.total, 100):3.0f}%  {note}"  # the last document may reach beyond the end

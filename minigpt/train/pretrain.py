@@ -21,8 +21,7 @@ def world_rows(world, tok, tokens, T, seed, label=None):
     label: of a progress line, if any.
     """
     tokens = max(math.ceil(tokens), T + 1)
-    progress = Progress(label, tokens) if label else None
-    return (_rows(pretraining_documents(world, seed), tok, T, tokens, progress and progress.update),
+    return (_rows(pretraining_documents(world, seed), tok, T, tokens, Progress(label, tokens).update),
             _rows(pretraining_documents(world, VALIDATION_SEED), tok, T, VALIDATION_ROWS * T))
 
 

@@ -40,12 +40,11 @@ def world_rows(world, n, seed, tok, T, label=None):
 def _draw(world, n, seed, form, choose=iter, label=None):
     """form(messages) of every conversation that `choose` takes from its family's stream, in random order -> list"""
     found, counts = [], mix(world, n)
-    progress = Progress(label, sum(counts.values()), unit="conversations") if label else None
+    progress = Progress(label, sum(counts.values()), unit="conversations")
     for name, count in counts.items():
         for example in islice(choose(example_stream(world, name, "train", seed)), count):
             found.append(form([*example.messages, {"role": "assistant", "content": example.answer}]))
-            if progress:
-                progress.update(len(found))
+            progress.update(len(found))
     random.Random(seed).shuffle(found)
     return found
 

@@ -12,14 +12,20 @@ import tiktoken
 import tokenizers
 
 from minigpt.bench import tokenizers as ours
-from tests.texts import HAN_RULE
+from tests.texts import GPT2_RULE, HAN_RULE
+
+
+def tiktoken_of(tok):
+    """The same vocabulary, merges and rule in tiktoken -> tiktoken.Encoding"""
+    rule, special = {"gpt2": GPT2_RULE, "han": HAN_RULE.replace("--[", "&&[^")}[tok.split], set(tok.special_tokens.values())
+    ranks = {token: i for i, token in enumerate(tok.vocabulary) if i not in special}
+    return tiktoken.Encoding("ours", pat_str=rule, mergeable_ranks=ranks, special_tokens=tok.special_tokens)
 
 
 def by_tiktoken(job, samples=3):
     """MB per second of encoding with our vocabulary, ids as an array."""
     tok = ours.train()
-    ranks = {token: i for i, token in enumerate(tok.vocabulary) if i not in tok.special_tokens.values()}
-    theirs = tiktoken.Encoding("ours", pat_str=HAN_RULE.replace("--[", "&&[^"), mergeable_ranks=ranks, special_tokens=tok.special_tokens)
+    theirs = tiktoken_of(tok)
     return {"samples": _encoding(tok, lambda: theirs.encode_to_numpy(ours.text(), disallowed_special=()), samples)}
 
 
