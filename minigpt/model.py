@@ -38,10 +38,10 @@ class GPT(Transformer):
         """Write a model folder that from_pretrained and transformers read; dtype "float16" halves it."""
         huggingface.write_folder(folder, self.config, self.params, tokenizer, dtype=dtype, stop=self.stop)
 
-    def generate(self, ids, max_new_tokens=32, stop=None, **settings):
+    def generate(self, ids, max_new_tokens=32, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0, seed=None, stop=None):
         """Continue each row. ids (B, T) -> (B, T+n) int32, the prompt included; rows that stop early end in the stop token.
 
-        stop: ids that end a row; None: the model's own. Greedy unless settings (fields of SampleConfig) say otherwise.
+        Greedy unless temperature is above 0; SampleConfig says what the settings mean. stop: ids that end a row; None: the model's own.
         """
         try:
             ids = np.asarray(ids)
@@ -49,7 +49,8 @@ class GPT(Transformer):
             raise ValueError("the rows of ids have different lengths; continue them one by one, or with minigpt.sample.generate.generate") from None
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {ids.shape}; they must be (B, T): for one prompt use encode(..., return_tensors='np')")
-        config = SampleConfig(**{"temperature": 0.0, **settings}, max_new_tokens=max_new_tokens)
+        config = SampleConfig(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+                              repetition_penalty=repetition_penalty, seed=seed)
         rows = generate(self, list(ids), config, self.stop if stop is None else stop)
         width = max((len(row.ids + row.stopped) for row in rows), default=0)
         new = np.array([row.ids + row.stopped * (width - len(row.ids)) for row in rows], np.int32).reshape(len(ids), width)

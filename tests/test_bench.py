@@ -7,6 +7,7 @@ import pytest
 
 from minigpt.__main__ import main
 from minigpt.bench import cli, measure, operations, recipe, steps, tokenizers
+from minigpt.nn import ops
 
 
 def test_spread_is_quartiles():
@@ -32,6 +33,32 @@ CASES = operations.cases()
 def test_every_case_runs_forward_and_backward(backend, name, monkeypatch):
     monkeypatch.setattr(operations, "quartiles", functools.partial(measure.quartiles, least=1e-4))
     assert min(operations._forward_and_backward(operations.get_ops(backend), name, CASES[name], repeats=2)) > 0.0
+
+
+def test_every_operation_is_measured():
+    wanted = {name.removesuffix("_forward") for name in vars(ops) if name.endswith("_forward")}
+    assert CASES.keys() == wanted and {f"{name}_update" for name in operations.updates()} == {name for name in vars(ops) if name.endswith("_update")}
+
+
+@pytest.mark.slow
+def test_the_updates_are_measured(monkeypatch):
+    """Rows of pairs and of updates, with progress to the end."""
+    monkeypatch.setattr(operations, "quartiles", functools.partial(measure.quartiles, least=1e-4))
+    monkeypatch.setattr(operations, "cases", lambda: {"gelu": CASES["gelu"]})
+    rows = operations.operations(repeats=2)
+    assert [row[:2] for row in rows] == [["gelu forward", "1x256x512"], ["gelu backward", "1x256x512"], ["adamw update", "65536"], ["muon update", "128x512"]]
+    assert min(float(cell) for row in rows for cell in row[2:]) > 0.0
+
+
+def test_measurements_take_turns(capsys):
+    """Each round calls everything once, in order; the line of progress counts them."""
+    called = []
+
+    def turn(name, *samples):
+        return lambda: called.append(name) or {"samples": samples}
+
+    assert cli._alternating("step z", [turn("a", 1.0, 5.0, 2.0), turn("b", 3.0)], 2) == [[2.0, 2.0], [3.0, 3.0]]
+    assert called == ["a", "b", "a", "b"] and capsys.readouterr().out.splitlines()[-1].startswith("step z 100%")
 
 
 def test_every_rung_of_the_ladder_multiplies():

@@ -1,5 +1,6 @@
 """GPT and InstructGPT: what a reader of the README calls."""
 import dataclasses
+import inspect
 import itertools
 import tomllib
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import minigpt
 from minigpt.__main__ import main
-from minigpt.config import GPTConfig
+from minigpt.config import GPTConfig, SampleConfig
 from minigpt.model import GPT, InstructGPT
 from minigpt.nn.gradcheck import perturb
 from minigpt.text.template import SPECIAL_TOKENS, render
@@ -61,6 +62,18 @@ def test_generate_returns_the_prompt_and_what_follows(model, tok):
     for stop in (".", ["."], 5, [1.0]):
         with pytest.raises(ValueError, match="it is a list of ids"):
             model.generate(ids, stop=stop)
+
+
+def test_generate_takes_every_setting_of_a_sample(model):
+    """By its name, with the default of SampleConfig but for the temperature and the length."""
+    taken = {name: parameter.default for name, parameter in inspect.signature(model.generate).parameters.items()}
+    assert taken == {"ids": inspect.Parameter.empty, **dataclasses.asdict(SampleConfig()), "max_new_tokens": 32, "temperature": 0.0, "stop": None}
+    ids = np.zeros((1, 3), int)
+    free = model.generate(ids, 8, temperature=2.0, seed=1)
+    for setting in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}):
+        np.testing.assert_array_equal(model.generate(ids, 8, temperature=2.0, seed=1, **setting), model.generate(ids, 8))
+    for setting in ({"temperature": 0.5}, {"repetition_penalty": 9.0}, {"seed": 2}):
+        assert (model.generate(ids, 8, **{"temperature": 2.0, "seed": 1, **setting}) != free).any()
 
 
 def test_rows_that_stop_early_are_filled_with_their_stop_token(model):

@@ -40,6 +40,15 @@ def test_lines_tell_share_speed_and_time_left(tick):
     assert len(lines) == 3 and lines[2].startswith("training 100%") and lines[2].endswith("0:00 left")
 
 
+def test_what_takes_seconds_has_a_speed_too(tick):
+    stream = io.StringIO()
+    bar = Progress("measuring", 10, every=1, unit="shapes", stream=stream)
+    for done in (1, 2):
+        tick(4)
+        bar.update(done)
+    assert stream.getvalue().splitlines()[1] == "measuring  20%    0.2 shapes/s  0:32 left"
+
+
 def test_without_a_label_nothing_is_shown(tick):
     for stream in (io.StringIO(), Terminal()):
         bar = Progress(None, 10, stream=stream)

@@ -11,7 +11,7 @@ from pathlib import Path
 from minigpt.bench import child, measure, operations, recipe, steps, tokenizers
 from minigpt.files import write_json
 from minigpt.nn.gpt import transformer_specs
-from minigpt.show.progress import table
+from minigpt.show.progress import Progress, table
 from minigpt.show.readme import markdown_table, read_section, update_section
 
 ORACLE = Path(__file__).parents[2] / "tests" / "oracle"  # the only code that imports PyTorch and others
@@ -103,12 +103,10 @@ def _products(arguments):
     """In turn, each in a process of its own: what ran before leaves its memory and its threads behind."""
     rows = []
     for shape in arguments.shapes:
-        settings = {"own": {"matmul": "numba"}, "blas": {"matmul": "blas"}, "alone": {"workers": 1}, "all": {}}
-        found = {name: [] for name in settings}
-        for _ in range(ROUNDS):
-            for name, options in settings.items():
-                found[name].append(statistics.median(_ours("step", shape, json.dumps(options))["samples"]))
-        rows.append([shape, *(f"{1000 * statistics.median(samples):.4g}" for samples in found.values()), f"{_ratio(found['alone'], found['all']):.2f}"])
+        settings = ({"matmul": "numba"}, {"matmul": "blas"}, {"workers": 1}, {})
+        found = _alternating(f"products {shape}", [functools.partial(_ours, "step", shape, json.dumps(options)) for options in settings], ROUNDS)
+        _, _, alone, together = found
+        rows.append([shape, *(f"{1000 * statistics.median(samples):.4g}" for samples in found), f"{_ratio(alone, together):.2f}"])
     header = ["shape", 'matmul="numba"', 'matmul="blas"', "default, one worker", "default, all", "one / all"]
     return "training steps by whose matrix products and how many workers, milliseconds", header, rows
 
@@ -172,10 +170,16 @@ def _in_turn(arguments, what, name, rivals, settings=({},)):
         return [*(child.MEASUREMENTS[what](name, **options) for options in settings), *([] for _ in rivals)]
     turns = [*(functools.partial(_ours, what, name, json.dumps(options)) for options in settings),
              *(functools.partial(_child, arguments.python, [str(RIVAL[what]), rival, name]) for rival in rivals)]
-    found = [[] for _ in turns]
-    for _ in range(arguments.pairs):
+    return _alternating(f"{what} {name}", turns, arguments.pairs)
+
+
+def _alternating(label, turns, rounds):
+    """Call each of the turns in every round -> for each its medians, one per round"""
+    found, progress = [[] for _ in turns], Progress(label, rounds * len(turns), unit="measurements")
+    for _ in range(rounds):
         for samples, measured in zip(found, turns):
             samples.append(statistics.median(measured()["samples"]))
+            progress.update(sum(map(len, found)))
     return found
 
 

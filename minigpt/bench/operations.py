@@ -2,9 +2,10 @@
 import numpy as np
 
 from minigpt.bench.measure import quartiles
-from minigpt.nn.backend import get_ops
+from minigpt.nn.backend import BACKENDS, get_ops
 from minigpt.nn.kernels import matmul
 from minigpt.nn.threads import blas_threads
+from minigpt.show.progress import Progress
 
 B, T, C, H, V = 1, 256, 128, 4, 2048  # one shard of a step of our default model
 
@@ -24,22 +25,39 @@ def cases():
         "layernorm": (x(B, T, C), x(C), x(C)),
         "rmsnorm": (x(B, T, C), x(C)),
         "gelu": (x(B, T, 4 * C),),
+        "gelu_erf": (x(B, T, 4 * C),),
         "swiglu": (x(B, T, 3 * C), x(B, T, 3 * C)),
+        "dropout": (x(B, T, C), 0.1, rng),
         "rope": (x(B, T, 2 * H, C // H), np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)),
+        "softmax": (x(B, H, T, T),),
         "attention": (x(B, T, H, C // H), x(B, T, H, C // H), x(B, T, H, C // H)),
         "cross_entropy": (x(B * T, V), ids.reshape(-1)),
     }
 
 
+def updates():
+    """Optimizer -> the inputs of its update of one matrix of an MLP."""
+    rng = np.random.default_rng(0)
+    p, g, m, v = (rng.random((C, 4 * C), np.float32) for _ in range(4))
+    return {"adamw": (p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), 1e-9, 0.9, 0.95, 1e-8, 0.1, 10), "muon": (p, g, m, 1e-9, 0.1)}
+
+
 def operations(repeats=9):
-    """-> rows [operation, shape of its first input, numpy us, fast us, ratio], forward and backward, BLAS on one thread"""
-    rows = []
+    """-> rows [operation, shape of its first input, numpy us, fast us, ratio]: forward, backward and updates, BLAS on one thread"""
+    rows, pairs, steps = [], cases(), updates()
+    progress = Progress("operations", len(pairs) + len(steps), unit="operations")
+
+    def add(label, inputs, slow, fast):
+        rows.append([label, "x".join(map(str, inputs[0].shape)), f"{1e6 * slow:.0f}", f"{1e6 * fast:.0f}", f"{slow / fast:.1f}"])
+
     with blas_threads(1):
-        for name, inputs in cases().items():
-            times = {backend: _forward_and_backward(get_ops(backend), name, inputs, repeats) for backend in ("numpy", "fast")}
-            for i, direction in enumerate(("forward", "backward")):
-                slow, fast = times["numpy"][i], times["fast"][i]
-                rows.append([f"{name} {direction}", "x".join(map(str, inputs[0].shape)), f"{1e6 * slow:.0f}", f"{1e6 * fast:.0f}", f"{slow / fast:.1f}"])
+        for done, (name, inputs) in enumerate(pairs.items(), 1):
+            for direction, slow, fast in zip(("forward", "backward"), *(_forward_and_backward(get_ops(backend), name, inputs, repeats) for backend in BACKENDS)):
+                add(f"{name} {direction}", inputs, slow, fast)
+            progress.update(done)
+        for done, (name, inputs) in enumerate(steps.items(), 1 + len(pairs)):
+            add(f"{name} update", inputs, *(_update(get_ops(backend), name, inputs, repeats) for backend in BACKENDS))
+            progress.update(done)
     return rows
 
 
@@ -50,6 +68,11 @@ def _forward_and_backward(ops, name, inputs, repeats):
     return quartiles(lambda: forward(*inputs), repeats)[1], quartiles(lambda: backward(dout, cache), repeats)[1]
 
 
+def _update(ops, name, inputs, repeats):
+    update = getattr(ops, f"{name}_update")
+    return quartiles(lambda: update(*inputs), repeats)[1]
+
+
 LADDER = ((256, 128, 384), (256, 512, 128), (2048, 256, 1024))  # M, K, N
 ATTENTION = ((256, 32), (256, 64), (64, 32), (64, 64))  # T, D
 
@@ -57,10 +80,13 @@ ATTENTION = ((256, 32), (256, 64), (64, 32), (64, 64))  # T, D
 def ladder(repeats=9):
     """-> rows [product, one GFLOP/s per size of LADDER]: every rung, and np.matmul in the same three orientations, on one thread"""
     columns = [_rungs(*size) for size in LADDER]
+    rows, progress = [], Progress("products", len(columns[0]), unit="products")
     with blas_threads(1):
-        speeds = [{name: 2 * M * K * N / quartiles(work, repeats)[1] / 1e9 for name, work in rungs.items()}
-                  for (M, K, N), rungs in zip(LADDER, columns)]
-    return [[name, *(f"{column[name]:.0f}" for column in speeds)] for name in columns[0]]
+        for name in columns[0]:
+            speeds = [2 * M * K * N / quartiles(rungs[name], repeats)[1] / 1e9 for (M, K, N), rungs in zip(LADDER, columns)]
+            rows.append([name, *(f"{speed:.0f}" for speed in speeds)])
+            progress.update(len(rows))
+    return rows
 
 
 def _rungs(M, K, N):
@@ -83,7 +109,7 @@ def _rungs(M, K, N):
 
 def attention(repeats=9):
     """-> rows [T x D, GFLOP/s forward, backward of the kernel, then of the definition]; only what a causal mask leaves is counted"""
-    rows, rng = [], np.random.default_rng(0)
+    rows, rng, progress = [], np.random.default_rng(0), Progress("attention", len(ATTENTION), unit="shapes")
     with blas_threads(1):
         for size, D in ATTENTION:
             inputs = [rng.standard_normal((4, size, 4, D), np.float32) for _ in range(3)]
@@ -93,4 +119,5 @@ def attention(repeats=9):
                 forward, backward = _forward_and_backward(get_ops(backend), "attention", inputs, repeats)
                 speeds += [work / forward, 2.5 * work / backward]  # the backward has five products
             rows.append([f"T {size}, D {D}", *(f"{speed:.0f}" for speed in speeds)])
+            progress.update(len(rows))
     return rows

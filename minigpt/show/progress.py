@@ -31,7 +31,8 @@ class Progress:
         else:
             rate = (done - self.first) / max(now - self.began, 1e-9)
             left = (self.total - done) / max(rate, 1e-9) if rate else 0.0
-            line += f"  {rate:,.0f} {self.unit}/s  {clock(left)} left"
+            line += f"  {rate:,.0f}" if rate >= 10 else f"  {rate:.1g}"
+            line += f" {self.unit}/s  {clock(left)} left"
         self._write(line, last=done >= self.total)
 
     def _write(self, line, last):
