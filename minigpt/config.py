@@ -46,6 +46,7 @@ def _check_values(config, names, holds, words):
             raise ValueError(f"{name} is {value}; it must be {words}")
 
 
+LEAST = 1e-30  # of what keeps a division from one by 0: float32 would take much smaller numbers for 0
 # Whatever is larger is a mistake in a flag or in someone's config.json, and would ask for more memory than there is.
 LIMITS = {"vocab_size": 2**24, "block_size": 2**20, "n_layer": 2**10, "n_head": 2**10, "n_kv_head": 2**10, "n_embd": 2**24, "n_inner": 2**24}
 
@@ -83,7 +84,7 @@ class GPTConfig:
         if self.position == "sinusoidal" and self.n_embd % 2:
             raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
         _check_values(self, ["dropout"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
-        _check_values(self, ["norm_eps"], lambda value: 0.0 < value <= 1.0, "above 0 and at most 1")
+        _check_values(self, ["norm_eps"], lambda value: LEAST <= value <= 1.0, f"at least {LEAST} and at most 1")
         _check_values(self, ["rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
         _check_choices(self)
 
@@ -149,7 +150,7 @@ class TrainConfig:
         _check_values(self, ["beta1", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
         _check_values(self, ["beta2"], lambda value: 0.001 <= value < 1.0, "in [0.001, 1)")  # below, rounding eats the new variance
         _check_values(self, ["lr", "muon_lr", "weight_decay", "clip", "seed"], lambda value: 0 <= value < math.inf, "a number, 0 or more")
-        _check_values(self, ["eps"], lambda value: 0.0 < value < math.inf, "a number above 0")
+        _check_values(self, ["eps"], lambda value: LEAST <= value < math.inf, f"a number, at least {LEAST}")
         _check_values(self, ["shards", "workers"], lambda value: 0 <= value <= 1024, "between 0 and 1024")
         _check_choices(self)
 

@@ -94,7 +94,7 @@ def test_a_checkpoint_of_unusual_settings_comes_back_bit_for_bit(tmp_path):
     ({"position": "sinusoidal", "n_embd": 33, "n_head": 3}, "n_embd is 33"), ({"norm": "batch"}, "norm is 'batch'"),
     ({"mlp": "relu"}, "gelu"), ({"position": "absolute"}, "alibi"), ({"vocab_size": 0}, "vocab_size is 0"),
     ({"block_size": 2**24}, "block_size is 16777216.* at most 1048576"), ({"n_inner": 0}, "n_inner is 0"),
-    ({"dropout": float("nan")}, "dropout is nan"), ({"norm_eps": 0.0}, "norm_eps is 0.0"), ({"norm_eps": 1e300}, "norm_eps is 1e.300.* at most 1"), ({"rope_theta": float("inf")}, "rope_theta is inf")], ids=str)
+    ({"dropout": float("nan")}, "dropout is nan"), ({"norm_eps": 0.0}, "norm_eps is 0.0"), ({"norm_eps": 1e-46}, "norm_eps is 1e-46"), ({"norm_eps": 1e300}, "norm_eps is 1e.300.* at most 1"), ({"rope_theta": float("inf")}, "rope_theta is inf")], ids=str)
 def test_models_that_cannot_be_are_refused_by_name(settings, words):
     with pytest.raises(ValueError, match=words) as error:
         GPTConfig(**settings)
@@ -105,7 +105,7 @@ def test_models_that_cannot_be_are_refused_by_name(settings, words):
     ({"tokens": 0}, "tokens is 0"), ({"batch_tokens": 0}, "batch_tokens is 0"), ({"save_every": 0}, "save_every is 0"),
     ({"warmup": 1.5}, "warmup is 1.5"), ({"flat": -0.1}, "flat is -0.1"), ({"replay": 2.0}, "replay is 2.0"), ({"replay": 1.0}, "replay is 1.0"),
     ({"optimizer": "sgd"}, "sgd"), ({"schedule": "step"}, "step"),
-    ({"lr": float("nan")}, "lr is nan"), ({"muon_lr": float("inf")}, "muon_lr is inf"), ({"beta1": 1.0}, "beta1 is 1.0"), ({"eps": 0.0}, "eps is 0.0"),
+    ({"lr": float("nan")}, "lr is nan"), ({"muon_lr": float("inf")}, "muon_lr is inf"), ({"beta1": 1.0}, "beta1 is 1.0"), ({"eps": 0.0}, "eps is 0.0"), ({"eps": 1e-50}, "eps is 1e-50"),
     ({"seed": -1}, "seed is -1"), ({"shards": -1}, "shards is -1"), ({"workers": -2}, "workers is -2")], ids=str)
 def test_runs_that_cannot_be_are_refused_by_name(settings, words):
     with pytest.raises(ValueError, match=words):

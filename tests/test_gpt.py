@@ -57,7 +57,7 @@ def starts_of(*rows):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "fast"])
-@pytest.mark.parametrize("wrong", [[[0, -1, 0]], [[0, 2, 0]], [[0, 0]], [0, 0, 0]])
+@pytest.mark.parametrize("wrong", [[[0, -1, 0]], [[0, 2, 0]], [[0, 0]], [0, 0, 0], [[0, 2**32, 0]], [[0.0, 0.9, 1.9]]])
 def test_starts_that_lie_elsewhere_are_refused(wrong, backend):
     with pytest.raises(ValueError, match="starts"):
         Transformer(SMALL, backend=backend).forward(text(1, 3), np.array(wrong))

@@ -147,6 +147,31 @@ def test_a_cache_of_other_rows_is_refused(backend):
         model.step(np.array([[1]]), model.new_cache(2))
 
 
+@pytest.mark.parametrize("backend", [0, 1])
+@pytest.mark.parametrize("more", [{"n_layer": 1}, {"n_kv_head": 2}, {"n_embd": 16}], ids=str)
+def test_a_cache_of_another_shape_is_refused(more, backend):
+    """The kernel would write behind its end."""
+    with pytest.raises(ValueError, match="the cache is for layers, heads and head size"):
+        pair("float32")[backend].step(np.array([[1]]), pair("float32", **more)[backend].new_cache(1))
+
+
+@pytest.mark.parametrize("pad", [[-1], [0, 1], 0], ids=str)
+def test_padding_that_no_row_can_have_is_refused(pad):
+    with pytest.raises(ValueError, match="pad has shape"):
+        pair("float32")[0].new_cache(1, pad=pad)
+
+
+def test_a_cache_that_is_used_again_answers_with_the_weights_of_its_reader():
+    """Its plan is of the model that it was first used with."""
+    fast, slow = pair("float64")
+    other = fast.copy()
+    other.params.flat[:] *= 0.5
+    kv = other.new_cache(1)
+    other.step(np.array([[1]]), kv)
+    kv.length = 0
+    np.testing.assert_allclose(fast.step(np.array([[1]]), kv), slow.step(np.array([[1]]), slow.new_cache(1)), rtol=1e-10)
+
+
 def test_a_norm_that_the_kernel_does_not_know_goes_layer_by_layer(monkeypatch):
     monkeypatch.setattr(decode, "NORMS", ("rmsnorm",))
     fast, slow = pair("float64")

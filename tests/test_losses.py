@@ -92,6 +92,15 @@ def test_float32_and_an_empty_mask(ops):
     assert loss == 0.0 and not dlogits.any() and stats["tokens"] == 0
 
 
+@pytest.mark.parametrize("change", [lambda targets, mask: (targets[:1], mask), lambda targets, mask: (targets + 0.5, mask),
+                                    lambda targets, mask: (targets, mask.reshape(-1)[:1])], ids=["few targets", "no ids", "few weights"])
+def test_targets_and_weights_that_do_not_fit_are_refused(change):
+    """NumPy would take one for all."""
+    logits, targets, mask = data()
+    with pytest.raises(ValueError, match="each row needs a target"):
+        losses.cross_entropy(logits, *change(targets, mask))
+
+
 @pytest.mark.parametrize("target", [-1, 11])
 def test_targets_outside_the_vocabulary_are_refused(target):
     logits, targets, mask = data()

@@ -53,6 +53,13 @@ def test_filters_keep_the_likeliest(settings, kept):
     np.testing.assert_allclose(reshaped(**settings), [p, p[::-1]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("n, k", [(n, k) for n in range(2, 60) for k in range(1, n, 3)])
+def test_the_nucleus_is_not_one_token_too_large(n, k):
+    """k of n equal tokens reach the sum of k of them, however it is rounded."""
+    p = np.full((1, n), 1 / n)
+    assert (sampling.keep_top_p(p, np.cumsum(p)[k - 1]) > 0.0).sum() == k
+
+
 def test_ties_at_the_border_of_top_k_stay():
     z = np.array([[2.0, 1.0, 1.0, 0.0]])
     assert (sampling.keep_top_k(z, 2) > -np.inf).tolist() == [[True, True, True, False]]
@@ -75,7 +82,7 @@ def test_only_allowed_ids_remain():
         p = reshaped(allowed={1, 3}, seen=[[1, 3], [3, 1]], repetition_penalty=1e308, temperature=temperature)
         assert (p[:, [0, 2, 4]] == 0.0).all()
         np.testing.assert_allclose(p.sum(axis=1), 1.0)
-    for wrong in (set(), {5}, {-1}):
+    for wrong in (set(), {5}, {-1}, {1.5}, np.arange(5) == 3):
         with pytest.raises(ValueError, match="allowed"):
             reshaped(allowed=wrong)
 
@@ -167,6 +174,12 @@ def test_generation_penalises_the_prompt_and_what_was_written():
             assert token == sampling.distribution(logits, config, [ids])[0].argmax()
             ids.append(token)
     assert [row.ids for row in rows] != [row.ids for row in generate(model, PROMPTS, GREEDY)]
+
+
+@pytest.mark.parametrize("size", [0, -1, CONFIG.vocab_size + 1])
+def test_a_vocabulary_that_the_model_does_not_have_is_refused(size):
+    with pytest.raises(ValueError, match=f"vocab_size is {size}"):
+        generate(model_of(), PROMPTS, GREEDY, vocab_size=size)
 
 
 def test_ids_without_a_token_are_never_drawn():

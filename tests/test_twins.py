@@ -117,6 +117,13 @@ def test_ids_that_stand_for_nothing_are_refused(bad):
         FAST.embedding_forward(np.array([[0, bad, 2]]), np.zeros((3, 4), np.float32))
 
 
+def test_starts_before_the_first_position_are_refused():
+    """The definition takes them for 0; the kernel would read and write before its arrays."""
+    q = np.zeros((1, 2, 1, 4), np.float32)
+    with pytest.raises(ValueError, match="starts are -1 and more"):
+        FAST.attention_forward(q, q, q, np.array([[0, -1]], np.int32))
+
+
 def test_an_update_whose_arrays_do_not_fit_is_refused():
     p = np.zeros(4, np.float32)
     with pytest.raises(ValueError, match="shapes do not fit each other"):

@@ -21,8 +21,8 @@ class KVCache:
     """Keys and values of the tokens already read, one array for all layers.
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
-    plan: where the fused kernel finds the weights, once it has been asked for; as they may be copies, a cache is of no use after the
-    weights have changed. alone: how many tokens it reads with one thread before it tries two; seconds: what the last of them took.
+    plan: the model's parameters, and where the fused kernel finds them, once it has been asked for; as they may be copies, a cache is
+    of no use after the weights have changed. alone: how many tokens it reads with one thread before it tries two; seconds: what the last of them took.
     """
 
     keys: np.ndarray
@@ -181,6 +181,8 @@ class Transformer:
         c = self.config
         shape = (c.n_layer, batch, length or c.block_size, c.kv_heads, c.head_size)
         pad = np.zeros(batch, np.int64) if pad is None else np.asarray(pad, np.int64)
+        if pad.shape != (batch,) or (pad < 0).any():
+            raise ValueError(f"pad has shape {pad.shape} and begins at {pad.min(initial=0)}; it must hold a number of 0 or more for each of {batch} rows")
         return KVCache(np.zeros(shape, self.dtype), np.zeros(shape, self.dtype), pad)
 
     def step(self, ids, kv):
@@ -189,6 +191,10 @@ class Transformer:
         ids (B, S), kv: the KVCache, which grows by S -> logits (B, V). Padding tokens may have any id.
         """
         ids, room = self._check_ids(ids, before=kv.length), kv.keys.shape[2]
+        planned = kv.plan is not None and kv.plan[0] is self.params
+        made_for, wanted = (kv.keys.shape[0], *kv.keys.shape[3:]), (self.config.n_layer, self.config.kv_heads, self.config.head_size)
+        if made_for != wanted:
+            raise ValueError(f"the cache is for layers, heads and head size {made_for}, this model has {wanted}; make one with its new_cache")
         if len(ids) != len(kv.pad):
             raise ValueError(f"ids have {len(ids)} rows, the cache {len(kv.pad)}; make one for as many with new_cache")
         if kv.length + ids.shape[1] > room:
@@ -196,8 +202,8 @@ class Transformer:
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 
-            if kv.length >= kv.pad[0] and (kv.plan or _has_own_parts(self.config) and decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
-                return self._fused_step(decode, ids[0, 0], kv)[None]
+            if kv.length >= kv.pad[0] and (planned or _has_own_parts(self.config) and decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
+                return self._fused_step(decode, ids[0, 0], kv, planned)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)
         starts = np.minimum(kv.pad[:, None], index) if kv.pad.any() else None  # (B, S); padding sees itself, not nothing
@@ -209,17 +215,17 @@ class Transformer:
         x, _ = NORMS[self.config.norm].forward(self.params, "ln_f", x[:, -1], ctx)  # (B, C)
         return self.forward_head(x)[0]  # (B, V)
 
-    def _fused_step(self, decode, token, kv):
-        """`step` for one token of one sequence, by a single kernel. -> logits (V,)
+    def _fused_step(self, decode, token, kv, planned):
+        """`step` for one token of one sequence, by a single kernel. planned: whether the cache has this model's plan. -> logits (V,)
 
         Two threads read a large model twice as fast, or thirty times as slowly if another program is busy: dozens of times they wait
         for each other, and one of them for its next slice of time.
         """
-        if kv.plan is None:
+        if not planned:
             self._half = decode.half_copy(self.params, self._half)
-            kv.plan = decode.decode_plan(self.config, self.params, self.tables, self._half)
+            kv.plan = self.params, decode.decode_plan(self.config, self.params, self.tables, self._half)
         together, start = self.large and not kv.alone, time.perf_counter()
-        logits = decode.decode_step(kv.plan, token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0], together)
+        logits = decode.decode_step(kv.plan[1], token, kv.keys[:, 0], kv.values[:, 0], kv.length, kv.pad[0], together)
         took = time.perf_counter() - start
         if not together:
             kv.alone, kv.seconds = max(0, kv.alone - 1), took
@@ -246,9 +252,10 @@ class Transformer:
         """positions count from each row's start: (T,) without starts, (B, T) with them"""
         positions = np.arange(first, shape[1])  # (T,)
         if starts is not None:
+            starts = np.asarray(starts)
+            if starts.shape != (shape[0], len(positions)) or starts.dtype.kind not in "iu" or (starts < 0).any() or (starts > positions).any():
+                raise ValueError(f"starts {starts.shape} of type {starts.dtype} must be integers in the shape of the ids, between 0 and each token's own place")
             starts = np.ascontiguousarray(starts, np.int32)  # (B, T)
-            if starts.shape != (shape[0], len(positions)) or (starts < 0).any() or (starts > positions).any():
-                raise ValueError(f"starts {starts.shape} must have the shape of the ids and lie between 0 and each token's own place")
             positions = positions - starts  # (B, T)
         t = self.tables
         turned = (t.cos[positions], t.sin[positions]) if t.cos is not None else (None, None)  # (..., T, D/2)

@@ -26,6 +26,9 @@ def negative_log_likelihood(logits, targets, mask=None, ops=None):
 def _weighted(logits, targets, mask, ops):
     rows = logits.reshape(-1, logits.shape[-1])  # (N, V)
     targets = np.asarray(targets).reshape(-1)  # (N,)
+    if targets.shape != (len(rows),) or targets.dtype.kind not in "iu" or mask is not None and np.size(mask) != len(rows):
+        raise ValueError(f"{len(rows)} rows of logits, {targets.size} targets of type {targets.dtype}, {np.size(mask) if mask is not None else 'no'} mask; "
+                         "each row needs a target, an integer, and if there is a mask a weight")
     if targets.size and not 0 <= int(targets.min()) <= int(targets.max()) < rows.shape[1]:
         raise ValueError(f"targets run from {targets.min()} to {targets.max()}; they must lie in [0, {rows.shape[1]})")
     nll, cache = ops.cross_entropy_forward(rows, targets)  # (N,)

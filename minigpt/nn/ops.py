@@ -291,7 +291,8 @@ POLYNOMIALS = ((8.0914, -23.6112, 17.4378), (3.6367, -2.7227, 0.5368), (2.6616, 
 def orthogonalise(matrix):
     """The matrix with its singular values moved to about 1 and its singular vectors kept (Jordan et al. 2024).
 
-    (n, m) -> (n, m). Singular values above 1 % of the matrix's Euclidean norm land in [0.73, 1.27], smaller ones below.
+    (n, m) -> (n, m). Singular values above 1 % of the matrix's Euclidean norm land in [0.73, 1.27], smaller ones below; so do all of
+    a matrix whose norm is not well above 1e-7: what is as small as rounding should not become a whole step.
     """
     x = matrix / (math.sqrt(float((matrix * matrix).sum())) + 1e-7)  # largest singular value at most 1
     tall = x.shape[0] > x.shape[1]

@@ -39,6 +39,8 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
     vocab_size: only ids below it are drawn, for a model with more of them than its tokenizer has tokens; None: all.
     """
     stop = stop_ids(stop)
+    if vocab_size is not None and not 1 <= vocab_size <= model.config.vocab_size:
+        raise ValueError(f"vocab_size is {vocab_size}; it must be at least 1 and at most the model's {model.config.vocab_size}")
     prompts = [np.asarray(p).reshape(-1) for p in prompts]
     limit = model.config.block_size
     for p in prompts:

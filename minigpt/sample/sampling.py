@@ -1,5 +1,9 @@
 """From logits to a token: every sampling method is a step that reshapes one distribution. Pure functions, no model."""
+import operator
+
 import numpy as np
+
+from minigpt.files import short
 
 DAMAGED = "the logits hold NaN or infinity; the weights are damaged or training diverged: load an earlier checkpoint"
 
@@ -48,7 +52,10 @@ def penalise(logits, seen, penalty):
 
 def restrict(logits, allowed):
     """Every token outside `allowed` (ids) becomes impossible: constrained decoding. (B, V) -> (B, V)"""
-    allowed = np.asarray(sorted(allowed), np.int64)
+    try:
+        allowed = np.array(sorted(map(operator.index, allowed)), np.int64)
+    except TypeError:
+        raise ValueError(f"allowed is {short(allowed)}; it holds ids, which are whole numbers") from None
     if allowed.size == 0 or allowed[0] < 0 or allowed[-1] >= logits.shape[1]:
         raise ValueError(f"allowed ids {allowed.tolist()[:5]}... must be at least one id in [0, {logits.shape[1]})")
     z = np.full_like(logits, -np.inf)
@@ -68,7 +75,7 @@ def keep_top_p(p, top_p):
     """The nucleus: the likeliest tokens until their sum reaches top_p, the one that reaches it included. (B, V) -> (B, V), not normalised"""
     order = np.argsort(-p, axis=1, kind="stable")
     sorted_p = np.take_along_axis(p, order, axis=1)
-    before = np.cumsum(sorted_p, axis=1) - sorted_p  # probability of all likelier tokens
+    before = np.concatenate([np.zeros((len(p), 1)), np.cumsum(sorted_p, axis=1)[:, :-1]], axis=1)  # probability of all likelier tokens
     kept = np.where(before < top_p, sorted_p, 0.0)
     out = np.zeros_like(p)
     np.put_along_axis(out, order, kept, axis=1)

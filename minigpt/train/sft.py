@@ -52,7 +52,7 @@ def _draw(world, n, seed, form, choose=iter, label=None):
 def rarest(examples, choice, tok, seen):
     """Of every `choice` examples that are alike the one whose rarest answer token was seen least often -> iterator
 
-    seen (V,): how often each token was, which counts on. A token that only a few names or words are cut into is learned too seldom to
+    seen (V,): in how many answers each token was, which counts on. A token that only a few names or words are cut into is learned too seldom to
     be copied. Alike are examples of one kind and length, all of whose facets but the name agree: of any length long ones would be
     chosen, for they have more tokens; of any topic the one whose fixed answer has the rarest word.
     """

@@ -23,6 +23,8 @@ def attention_forward(q, k, v, starts=None, slopes=None):
     k, v = np.asarray(k, q.dtype), np.asarray(v, q.dtype)
     must_fit(k.shape == v.shape == (B, T, k.shape[2], D) and H % k.shape[2] == 0 and (starts is None or starts.shape == (B, T))
              and (slopes is None or slopes.shape == (H,)), q=q, k=k, v=v, starts=starts, slopes=slopes)
+    if starts is not None and starts.size and starts.min() < 0:
+        raise ValueError(f"starts are {starts.min()} and more; the first position is 0")
     starts = np.zeros((0, 0), np.int32) if starts is None else np.asarray(starts, np.int32)
     slopes = np.zeros(0, q.dtype) if slopes is None else np.asarray(slopes, q.dtype)
     out = np.empty((B, T, H, D), q.dtype)
