@@ -23,7 +23,8 @@ for instruction in ("What is the capital of Japan?",
 # %% [markdown]
 # You gave instructions in plain words, and a program answered. It ran on your own computer, without a network.
 #
-# A program like this is called an **InstructGPT**, after a model that OpenAI described in 2022. ChatGPT grew out of it. The largest of theirs had 175 billion numbers inside.
+# A program like this is called an **InstructGPT**, after a model that OpenAI described in 2022.
+# ChatGPT, its better-known sibling, was made in much the same way. The largest InstructGPT had 175 billion numbers inside.
 # Ours has {{gpt.model.num_parameters() / 1e6:.1f}} million. Such numbers are called **parameters**, and nobody typed them in: they were learned.
 #
 # Ours is tiny, and so is the world that it knows: a few names, animals, places, facts, and simple sentences in English and Chinese. Ask it about anything else and it will be wrong, or say that it does not know.
@@ -153,7 +154,7 @@ for instruction in instructions:
         print(f"{name + ':':6s}", assistant.answer(instruction).replace("\n", " / ")[:88])
 
 # %% [markdown]
-# The base model does not disobey. It has never met the special tokens, nor a chat of this form. It was made to go on with a text, and it goes on.
+# The base model does not disobey. It has never met these special tokens, nor a chat of this form. It was made to go on with a text, and it goes on.
 # Three examples prove nothing, though. So we give both models instructions that were held out: neither has seen them in training. A program checks the whole answer.
 
 # %% volatile
@@ -188,8 +189,9 @@ save_svg(figure, FIGURES / "base_and_tuned.svg", "Right answers of the base and 
          "model for each family of instructions.")
 
 # %% [markdown]
-# This is the discovery behind InstructGPT. The base model is not stupid: it has read everything that the answers need, and gives many of them when the task is the beginning of a text
-# to go on with (lesson 10 gets them out of it). It only lacks the habit of answering. Ours was taught longer than it had read; for GPT-3 the teaching was cheap beside the reading.
+# This is the discovery behind InstructGPT. The base model is not stupid: it has read much of what the answers need, and gives many of them when the task is the beginning of a text
+# to go on with (lessons 10 and 13 get them out of it). What it lacks most is the habit of answering.
+# Ours was taught longer than it had read; for GPT-3 the teaching was cheap beside the reading.
 # In OpenAI's study people preferred the answers of a tuned model with 1.3 billion parameters
 # to those of the untuned one with 175 billion (Ouyang and others, 2022). Their tuning went further than ours: after the good answers,
 # the model also learned from people's comparisons of its answers. (These lessons end before that step.)
@@ -227,7 +229,8 @@ print("\nwhat it read before the last answer:")
 print(gpt.tokenizer.decode(gpt.prompt(messages[:-1])).replace("<|end|>", "<|end|>\n"))
 
 # %% [markdown]
-# The memory is in the list `messages`, not in the model. For each answer the model reads the whole conversation again, from the first word, or, once it is too long for the context of 256 tokens, without its oldest turns (exercise 4). What is not in that text does not exist for it.
+# The memory is in the list `messages`, not in the model. For each answer the model reads the whole conversation again, from the first word.
+# Once that is longer than the context of 256 tokens, the oldest turns are left out (exercise 4). What is not in the text that it reads does not exist for it.
 #
 # ## 6. How likely is an answer?
 #

@@ -239,7 +239,7 @@ for word in (b" then", b" stands", b" zebra"):
 #
 # {{include minigpt.text.bpe:merge}}
 #
-# Here it works aloud:
+# Here it shows its work, merge by merge. (Merges are counted from 0: merge 1 made id 257.)
 
 # %%
 print(package.show_work("then stands"))
@@ -332,7 +332,7 @@ print("for example:", *pairs[0], sep="\n  ")
 print(f"{len(pairs)} sentences: {totals[0]} tokens in English, {totals[1]} in Chinese")
 
 # %% [markdown]
-# With a vocabulary that saw both languages, the two are close: {{totals[1] / totals[0]:.1f}} Chinese tokens for each English one.
+# With a vocabulary that was made from both languages, the two are not far apart: {{totals[1] / totals[0]:.1f}} Chinese tokens for each English one.
 # Now we train on the same texts, but without the Chinese characters in them:
 
 # %%

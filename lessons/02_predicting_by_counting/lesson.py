@@ -69,7 +69,8 @@ product = n_the / len(tiny) * n_the_cat / n_the * n_the_cat_sat / n_the_cat
 print(f"product = {product} = {n_the_cat_sat}/{len(tiny)}, how often 'the cat sat' occurs")
 
 # %% [markdown]
-# The product of the steps *is* the probability of the whole. Numerators and denominators cancel. This is the **chain rule**.
+# The product of the steps *is* the probability of the whole. Numerators and denominators cancel. This is the **chain rule** of probability.
+# (The chain rule of slopes, in lesson 03, is another one.)
 # For a text of `T` words `w_1` to `w_T`:
 #
 # ```math
@@ -170,7 +171,7 @@ for name, probabilities in [("sure and right", [1.0, 1.0]), ("sometimes sure", [
 # %% [markdown]
 # One problem is left. A token that never followed in the counts has probability 0, and the logarithm of 0 is minus infinity.
 # One such token makes the loss of a whole book infinite. So nothing may be impossible.
-# We pretend that after everything each token was seen a little more often: `a = 0.001` is added to every count.
+# We pretend that, whatever came before, each token was seen there a little more often than it was: `a = 0.001` is added to every count.
 #
 # ```math
 # P(w \mid \text{before}) = \frac{\text{count}(\text{before}, w) + a}{\text{count}(\text{before}) + a V}
@@ -210,7 +211,7 @@ FIGURES = Path(__file__).parent / "figures"
 figure, axes = new_figure()
 axes.plot(list(tables), train_losses, "o-", label="the text that was counted")
 axes.plot(list(tables), new_losses, "s--", label="new text")
-axes.set(xlabel="n, tokens in a count", ylabel="loss (nats per token)", ylim=(0, None))
+axes.set(xlabel="n, tokens in a row", ylabel="loss (nats per token)", ylim=(0, None))
 axes.legend()
 save_svg(figure, FIGURES / "ngram_loss.svg", "Loss against n. On the text that was counted it "
          "falls and falls. On new text it falls at first and then rises.")

@@ -179,7 +179,8 @@ print("probabilities:    ", np.exp(logits[0]).round(2), "  token 2 came, loss", 
 print("slopes of logits: ", ops.cross_entropy_backward(np.ones(1), cache)[0].round(2))
 
 # %% [markdown]
-# Read the slopes as pushes (against the slope). The token that came is pulled up, by what is missing to 1.
+# Learning moves each logit against its slope, so read the slopes as pushes in the other direction.
+# The token that came is pushed up, by what its probability lacks of 1.
 # The others are pushed down, each by the probability that was wasted on it. The pushes add up to 0.
 # When the model is sure and right, nothing is pushed any more.
 #

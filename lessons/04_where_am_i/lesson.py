@@ -11,9 +11,11 @@
 # *Dog bites man* and *man bites dog* are made of the same words. Only their order differs, and it changes everything.
 #
 # In lesson 05 each token will collect information from the tokens before it by a weighted average.
-# Two vectors decide about the weight: a *query* of the token that looks, and a *key* of the token that is looked at.
-# Their dot product is the **score**, and softmax turns scores into weights. Scores are divided by the root of `D` first, and a score of minus infinity is a weight of 0: so a token is kept from looking at what comes after it, which is called *causal*.
-# A **head** is one such attention. Several stand side by side, each with `D` numbers of its own. Lesson 05 says why. For now this is all we need to know. We borrow the function.
+# Two vectors decide on the weight: a *query* of the token that looks, and a *key* of the token that is looked at.
+# Their dot product, divided by the square root of `D`, is the **score**. Softmax turns scores into weights. (`D` is how many numbers a query has.)
+# A score of minus infinity gives the weight 0. That is how a token is kept from looking at what comes after it; such attention is called *causal*.
+# A **head** is one such attention. Several of them work side by side, each with `D` numbers of its own. Lesson 05 says why.
+# This is all that we need for now, and we borrow the function.
 #
 # Let one token look at five others, then put the five into another order. What does it see?
 
@@ -126,7 +128,7 @@ left.grid(False)
 left.set(xlabel="number in the vector", ylabel="place")
 figure.colorbar(picture, ax=left, ticks=[-1, 0, 1])
 right.plot(range(-48, 49), [clocks[60] @ clocks[60 + d] for d in range(-48, 49)])
-right.set(xlabel="distance of two places", ylabel="dot product")
+right.set(xlabel="distance of two places", ylabel="dot product", ylim=(0, None))
 save_svg(figure, FIGURES / "clocks.svg", "Left: the vectors of 48 places; the numbers on the left "
          "change fast, on the right slowly. Right: the dot product of two places, largest at 0.")
 
@@ -168,7 +170,8 @@ for t, s in ((3, 1), (53, 51), (103, 101), (103, 61)):
 # y_{t,i} = x_{t,i} \cos z - x_{t,i+D/2} \sin z \qquad y_{t,i+D/2} = x_{t,i+D/2} \cos z + x_{t,i} \sin z
 # ```
 #
-# **Matrix form.** Turning is a linear step: `y = R x`, with a small table for each pair:
+# **Matrix form.** Turning is a linear step: `y = R x`, with a small table for each pair.
+# (The pair is a column here and stands to the right of `R`. In lesson 03 `x` was a row and stood to the left of `W`.)
 #
 # ```math
 # R = \begin{pmatrix} \cos z & - \sin z \\ \sin z & \cos z \end{pmatrix}

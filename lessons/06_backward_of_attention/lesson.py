@@ -359,8 +359,8 @@ print("five lines equal the loops")
 #
 # Here `μ` is the mean of the row and `σ²` the mean of `(x_i - μ)²`. The small number `ε` prevents a division by 0.
 #
-# The last step is easy: `db_i = dy_i`, `dg_i = dy_i n_i` and `dn_i = dy_i g_i`. The hard part is from `n` to `x`,
-# because `μ` and `r` depend on every `x`.
+# The last step is easy. For one row `db_i = dy_i`, `dg_i = dy_i n_i` and `dn_i = dy_i g_i`; all rows share `g` and `b`, so `db` and `dg` are added up over the rows.
+# The hard part is from `n` to `x`, because `μ` and `r` depend on every `x`.
 #
 # **Scalar form.** How does the normalised number `n_j` change when `x_i` grows? In three ways:
 # directly (only if `i = j`), through the mean, and through `r`.
@@ -370,7 +370,8 @@ print("five lines equal the loops")
 # ```
 #
 # The bracket `[i = j]` is 1 if `i` equals `j` and 0 otherwise. The mean moves by `1/C`.
-# The variance moves by `2 (x_i - μ) / C`, and `r` is a power -1/2 of it, so
+# The variance moves by `2 (x_i - μ) / C`: of its terms `(x_j - μ)²` the one of `x_i` moves by `2 (x_i - μ)`, and that `μ` moves too makes no difference,
+# because the `x_j - μ` add up to 0. And `r` is a power -1/2 of the variance (with `ε`), so
 #
 # ```math
 # \frac{\partial r}{\partial x_i} = - \frac{1}{2} r^3 \cdot \frac{2 (x_i - \mu)}{C} = - \frac{r^2 n_i}{C}
@@ -511,7 +512,8 @@ save_svg(figure, FIGURES / "bends.svg", "Left: ReLU, GELU and SiLU against x, ne
 # %% [markdown]
 # The three curves look alike. Their slopes do not. GELU's is a little **negative** left of {{grid[np.argmax(slope > 0)]:.2f}}
 # and a little more than 1 on the right: there blame comes out stronger than it went in.
-# The smooth slope means that no door is quite shut.
+# The smooth slope means that almost no door is quite shut: only far to the left, and near the one point where the slope changes its sign,
+# does hardly any blame come through.
 #
 # **SwiGLU**, the feed-forward layer of Llama, uses the third curve. It has two inputs of the same shape: a *gate* and a value called *up*.
 # SiLU of the gate says how wide the door stands open for the value:

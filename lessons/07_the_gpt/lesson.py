@@ -19,7 +19,7 @@
 # This lesson connects them. We shall write the model in plain NumPy. From the package we borrow its numbers, and the attention of lesson 05.
 #
 # To keep everything in view, the model is small and reads bytes: `V = 256` tokens, the simplest tokenizer of lesson 01.
-# Here are four sentences, cut to 65 bytes. The model reads the first 64 of each. At each place it shall guess the byte that comes next.
+# Here are four sentences, cut to 65 bytes. The model reads the first 64 of each. At each place it must guess the byte that comes next.
 
 # %%
 import math
@@ -294,7 +294,7 @@ for T in (32, 64, 128, 256, 512):
 # `T` numbers in each head of each block. At 512 tokens that is more than all the rest. The package's fast attention therefore keeps none of them
 # and computes them again on the way back (lesson 05's last exercise is the trick).
 #
-# And GPT-3? Its {{count(family["GPT-3"]) / 1e9:.0f}} billion parameters need {{16 * count(family["GPT-3"]) / 1e12:.1f}} million million bytes (terabytes)
+# And GPT-3? Its {{count(family["GPT-3"]) / 1e9:.0f}} billion parameters need {{16 * count(family["GPT-3"]) / 1e12:.1f}} terabytes (million million bytes), at 16 bytes each,
 # before the first token is read.
 #
 # ## 8. The bill: arithmetic

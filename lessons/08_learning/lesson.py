@@ -63,7 +63,7 @@ for rate in (0.002, 0.018, 0.0205):
 # `y` changes its sign at each step and gets larger. The **steepest** direction decides how far we may go,
 # and the **flattest** direction decides how long it takes.
 #
-# One rate for all weights is the fault of this version. In a real model some directions are a million times steeper than others.
+# One rate for all weights is the fault of this version. In a real model some directions are thousands of times steeper than others.
 #
 # ## 3. Momentum: a heavy ball
 #
@@ -295,7 +295,7 @@ for strength in (0.01, 0.03, 0.1, 0.3, 1.0):
     print(f"strength {strength:4.2f} becomes", " -> ".join(rounds))
 
 # %% [markdown]
-# Whatever lies between 0.01 and 1 ends near 1. Smaller strengths grow about eightyfold, too.
+# Whatever lies between 0.01 and 1 ends between 0.7 and 1.3, which is near enough. Smaller strengths grow too, about eightyfold.
 # Only products of matrices are needed, which computers like best. Ours against the package's:
 
 # %%
@@ -467,7 +467,7 @@ save_svg(figure, FIGURES / "race.svg", "Left: loss against steps for five optimi
 # Three lessons from one picture.
 #
 # * Muon's loss after all {{STEPS}} steps is {{final["Muon", best["Muon"]]:.2f}}, AdamW's {{final["AdamW", best["AdamW"]]:.2f}}, plain descent's {{final["gradient descent", best["gradient descent"]]:.2f}}.
-#   Muon is where AdamW ends after only {{sooner}} steps. It begins more slowly than Adam, then overtakes it.
+#   After only {{sooner}} steps Muon is where AdamW ends. It begins more slowly than Adam, then overtakes it.
 #   The price is a few more matrix products in each step. This project trains with it.
 # * At their best rate Adam and AdamW lie on top of each other: in {{STEPS}} steps weight decay has little time. It is for long runs. At the highest rate they end at {{final["Adam", 0.016]:.2f}} and {{final["AdamW", 0.016]:.2f}}:
 #   the decay of a step is rate times λ, so it grows with the rate. Whether one run of each proves that is another question.

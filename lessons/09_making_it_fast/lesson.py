@@ -272,8 +272,8 @@ save_svg(figure, FIGURES / "ladder.svg", "Speed of six matrix products as bars o
 # `product` reaches {{100 * ladder["product"] / peak:.0f}} % of the peak. NumPy's product comes from OpenBLAS, a library written in assembly by specialists. It reaches {{100 * ladder["np.matmul"] / peak:.0f}} %.
 #
 # And `blocked` has {{ladder["blocked"] / ladder["reordered"]:.2f}} times the speed of `reordered`.
-# An idea that sounds right may still lose. Each pass over 64 rows brings the whole result into the smallest cache once more, and writes it back.
-# On a processor whose cache holds `b` anyway, that costs more than it saves.
+# An idea that sounds right need not win. Each pass over 64 rows brings the whole result into the smallest cache once more, and writes it back.
+# On a processor whose larger cache holds `b` anyway, that can cost as much as it saves.
 # A rung must be measured, not believed.
 
 # %% [markdown]
@@ -843,7 +843,8 @@ with blas_threads(1):
         print(f"{size}: {1000 * before:6.3f} ms from float32, {1000 * after:6.3f} ms from float16")
 
 # %% [markdown]
-# Half of the bytes should take about half of the time where memory is what the kernel waits for. It may be less than half, where the shorter copy fits a cache that the longer one does not. If yours shows neither, look whether another program uses the memory.
+# If the kernel did nothing but wait for memory, half of the bytes would take half of the time. Usually the gain is smaller, as not all of the time is spent on waiting.
+# It can be larger where the shorter copy fits into a cache and the longer one does not. If you see no gain at all, check whether another program is using the memory.
 #
 # There is a way to use the idle arithmetic: write several texts at once. All of them share each weight that was fetched.
 

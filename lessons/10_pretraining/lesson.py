@@ -152,7 +152,7 @@ save_svg(figure, FIGURES / "packed.svg", "Three triangles along the diagonal, on
 # One turn through all rows is called an **epoch**.
 #
 # The obvious way is to shuffle a list and walk through it. It has a fault that shows only on the day when the computer is switched off in the middle of a run:
-# nobody knows any more where the walk had come to, and what the dice were.
+# nobody knows any more how far the walk had come, or how the list had been shuffled.
 # So the package does it without memory. The rows of step `s` are a function of `s` and the seed, and of nothing else:
 #
 # {{include minigpt.train.batches:batch_at}}
@@ -352,7 +352,7 @@ save_svg(figure, FIGURES / "curve.svg", "Left: the loss falls from ln V through 
 #
 # On the right is the run that made the checkpoint `micro-base`. (Its tokens are others, so its losses cannot be compared with ours number by number. Lesson 02 said why.)
 #
-# It will never reach 0. Who wins the race, which name is invented: nobody can know that beforehand. That part of the loss is the text's own.
+# The loss will never reach 0. Who wins the race, or which name is invented, nobody can know beforehand. That part of the loss is the text's own.
 #
 # ## 7. The gallery: what does a loss look like?
 #
@@ -422,7 +422,8 @@ for loss, weights in kept[:-1:2] + kept[-1:]:
 # A base model cannot be asked. But we can look at what it finds likely. Four small examinations, each made of text to be continued:
 #
 # * **grammar**: two sentences that differ in one word, *Does Tom have a kite?* and *Does Tom has a kite?* Which is likelier? A coin gets 50 %.
-#   (Before any reading ours is no coin: each token costs it about the same, so it prefers the sentence of fewer tokens, and the right one is more often the shorter one than the longer.)
+#   (Before any reading our model is no coin. Each token costs it about the same,
+#   so it prefers the sentence with fewer tokens, and that is more often the right one than the wrong one.)
 # * **copying**: a name that the model has never seen must stand again, letter by letter, in the Chinese translation.
 # * **words**: *In Chinese, kite is ...*
 # * **facts**: *The capital of France is ...*
@@ -545,10 +546,11 @@ for way, prompts in ways.items():
     print(f"asked as {way:6s} right {100 * np.mean(right):3.0f} %; for example", repr(written[0]))
 
 # %% [markdown]
-# The knowledge is there. The first way gets it out. The last way gets out next to nothing: the model has read people talk, but never a chat in this form. It does not even know the special tokens:
-# it has never read one of them, and as an output each was only ever made unlikely. It takes the question for a piece of text and goes on with some other text.
+# The knowledge is there. The first way gets it out. The last way gets next to nothing out: the model has read people talk, but never a chat in this form.
+# It does not even know the special tokens of a chat: it has never read one of them, and as outputs they were only ever made unlikely.
+# It takes the question for a piece of text and goes on with some other text.
 #
-# This is the whole story of InstructGPT in one table. The base model **knows**. It does not **answer**, because nobody has shown it that it should.
+# This is the reason for instruction tuning in one table. The base model **knows**. It does not **answer**, because nobody has shown it that it should.
 # For GPT-3 the showing cost little: 4.9 petaflop/s-days of arithmetic, against 3640 for the reading (Ouyang and others, 2022). It is the subject of lesson 12.
 #
 # ## 10. Neighbours
@@ -582,7 +584,7 @@ cosines = chosen @ chosen.T
 figure, axes = new_figure(width=6.6, height=5.4)
 draw_map(axes, cosines, members, members, "cosine of the angle", vmin=-0.2, vmax=1)
 save_svg(figure, FIGURES / "neighbours.svg", "Cosines between twenty words. Four bright squares "
-         "along the diagonal: names, places, colours and numbers; dark elsewhere.")
+         "along the diagonal: names, places, colours and numbers; darker elsewhere.")
 
 # %% [markdown]
 # ## 11. Cut off, and going on

@@ -314,7 +314,8 @@ save_svg(figure, FIGURES / "frontier.svg", "Right stories against different stor
 #
 # * A road that lies higher is better. Temperature {{settings["temperature"][2]["temperature"]}} writes {{100 * judged["temperature"][2][1]:.0f}} % different stories, {{100 * judged["temperature"][2][0]:.0f}} % of all are right.
 #   min-p {{settings["min-p"][2]["min_p"]}} writes {{100 * judged["min-p"][2][1]:.0f}} % different ones, and {{100 * judged["min-p"][2][0]:.0f}} % are right. It pays to ask of each word whether it is a serious rival.
-# * top-k 4 is worse than temperature 0.6: at as many different stories fewer are right. It keeps four words even where only one is right. With `k = 8` there is little between the two.
+# * top-k 4 is worse than temperature 0.6: it writes about as many different stories, and fewer of them are right. It keeps four words even where only one is right.
+#   From `k = 8` on there is little between the roads of top-k and of temperature.
 # * Right of the star the stories are **more** different than the language itself. That is not imagination. Nonsense is always different.
 #
 # ## 7. The cache: why writing need not start from the beginning each time
@@ -334,13 +335,13 @@ assert np.allclose(keys_of(short), keys_of(longer)[:, :8], rtol=1e-12)
 print("keys of the first 8 words, in a text of 8 and in a text of 14: the same")
 
 # %% [markdown]
-# What does the new place `t` need of the others? Look at its attention:
+# What does the new place `t` need from the others? Look at its attention:
 #
 # ```math
 # s_{tj} = \frac{1}{\sqrt{D}} \sum_d q_{td} \, k_{jd} \qquad o_t = \sum_{j \le t} p_{tj} \, v_j
 # ```
 #
-# Of itself its query. Of the earlier places only their **keys and values**. Nobody asks for an old query again.
+# It needs a query only of its own; from the earlier places it needs their **keys and values**. An old query is never used again.
 # So keep the keys and values of every layer, and run each new word alone through the model. That is the **key/value cache**.
 
 # %%

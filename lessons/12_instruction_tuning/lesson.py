@@ -126,7 +126,7 @@ print("our render_ids:       ", turns(render_ids(injection)), "turn")
 # ## 4. The loss mask
 #
 # The loss of pretraining is the mean surprise over **all** tokens. For a conversation that would be odd.
-# The model would learn to ask questions as our users ask them, and to invent their names. It shall learn to answer.
+# The model would learn to ask questions as our users ask them, and to invent their names. What it should learn is to answer.
 #
 # So each token gets a number `m`: 1 if it counts, 0 if it does not. This row of numbers is the **mask**. The user's words are read, but not learned:
 #
@@ -278,10 +278,10 @@ for name, mask_of_rows in MASKS.items():
 # %% [markdown]
 # (That question wants one word. A whole sentence does not count as right there, not even one about Beijing.)
 #
-# With the mask one place late, no lesson ever said what comes after `<|assistant|>`. The model must guess its first word, and a bad first word spoils the rest.
+# With the mask one place late, no example ever taught what comes after `<|assistant|>`. The model must guess its first word, and a bad first word spoils the rest.
 # Without `<|end|>` in the mask the model has said what it had to say, and goes on until the program cuts it off.
 #
-# Both bugs fill the issue lists of real projects, since the loss falls in all three cases. Look at answers, not only at losses.
+# Both bugs are easily overlooked, since the loss falls in all three cases. Look at answers, not only at losses.
 #
 # ## 6. Packing
 #
@@ -427,6 +427,8 @@ save_svg(figure, FIGURES / "mix.svg", "Two bars for each kind of task: its share
          "some kinds have long answers and others short ones.")
 
 # %% [markdown]
+# (*memory* asks for something that was said earlier in the chat, *untold* for something that was not, and *manners* is greetings, thanks and small talk.)
+#
 # The blue bars are what the model feels. Kinds with long answers take more than their share of the loss. A kind with answers of a few tokens needs many conversations to be heard.
 # Exercise 4 shows another way out: to let each conversation count the same.
 #
@@ -453,7 +455,7 @@ for choice in (1, 4):
 # %% [markdown]
 # ## 8. Forgetting, and replay
 #
-# Whoever studies only manners forgets what he has read. Tuning moves every weight, and nothing in the conversations says *but keep the stories*.
+# Those who study only manners forget what they have read. Tuning moves every weight, and nothing in the conversations says *but keep the stories*.
 # InstructGPT's authors met that loss in a later stage, where their model learned from people's comparisons. They called it the **alignment tax**, and their cure was to go on
 # showing some text of pretraining. Here it is called **replay** and begins with tuning: a part of each batch is old text, nearly all of whose tokens count.
 
@@ -566,10 +568,11 @@ save_svg(figure, FIGURES / "tunings.svg", "The base and four tunings. Left: the 
 #   (With the cure it is even less than before: the replayed texts are of the same small world as the unread ones, and the base had read of all the world.)
 # * Does the cure have a price? At an equal number of steps, the rows of old text take the place of conversations. But {{share["answers, no replay"]:.0f}} % are right without replay and {{share["answers, replay"]:.0f}} % with it: no price is to be seen here.
 # * The mask: {{share["answers, no replay"]:.0f}} % right if only answers are learned, {{share["everything, no replay"]:.0f}} % if the users' words are too. With replay {{share["answers, replay"]:.0f}} and {{share["everything, replay"]:.0f}} %.
-#   One would expect that what goes into learning to ask is missing in learning to answer. In these runs it looks so; in others, without replay, it did not. What can be seen in all of them: that kind of text is forgotten less
-#   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are texts as well.
+#   One would expect that effort spent on learning to ask is missing when learning to answer. In these runs it looks like that; in others, without replay, it did not.
+#   But in all of them a model that also learns the users' words forgets less of the old text
+#   ({{runs["everything, no replay"]["bits per byte"]:.2f}} bits against {{runs["answers, no replay"]["bits per byte"]:.2f}}): questions are text as well.
 # * The columns *95 %* say where the share of all such questions lies, 19 times out of 20 (lesson 14). They say nothing about another seed of the training: one run of each is what was made.
-#   And all had the same questions, for which lesson 14 has a sharper test than to see whether two intervals overlap.
+#   And since all were asked the same questions, lesson 14 has a sharper test for them than to look whether two intervals overlap.
 #
 # ## 10. Break it
 #

@@ -155,11 +155,13 @@ save_svg(figure, FIGURES / "surprise.svg", "Surprise of each token of the answer
          "without any, some tokens cost many bits.")
 
 # %% [markdown] tolerance=0.1
-# The instruction saves {{gain:.1f}} bits. So it makes this answer about 2 to the power {{gain:.0f}} times as likely as it is without. But the two strange conditions are strange in different ways.
+# The instruction saves {{gain:.1f}} bits. So it makes this answer about 2 to the power {{gain:.0f}} times as likely as it is without. (Under it the bars are too low to be seen.)
+# But the two strange conditions are strange in different ways.
 #
 # * *Another instruction* asks for a sentence of the same form. Grammar is cheap, and one token gives the subject away: `{{tok.decode([answer[worst]]).strip()}}` costs {{bits["another instruction"][worst]:.1f}} of all {{bits["another instruction"].sum():.1f}} bits.
 #   Tokens after it may be cheap again. They are conditioned on the instruction **and** on all tokens so far, so the subject is no news to them.
-# * *No instruction* is a place where the model has never been: no conversation begins with an answer. Not only the subject may surprise there, but that such a sentence comes at all, or that it ends.
+# * *No instruction* is a place where the model has never been: no conversation begins with an answer.
+#   There, not only the subject may be a surprise, but also that such a sentence comes at all, or that it ends.
 #
 # ## 5. The product is a frequency
 #
@@ -217,7 +219,7 @@ for name, example in jobs.items():
         print(textwrap.fill(f"{who}: {line}", 92, initial_indent="  ", subsequent_indent="    "))
 
 # %% [markdown]
-# The model was also taught to **refuse**. Help with what does harm it denies, and what lies outside of its world it does not make up.
+# The model was also taught to **refuse**. It does not help with what does harm, and it does not make up what lies outside its world.
 # A model that refuses everything is as useless as one that refuses nothing. So for each harmful wish there is a harmless one about the same thing, and the
 # [table](../../README.md) of the project measures both.
 
@@ -473,7 +475,9 @@ print(f"right:         log P = {in_one_pass(said.prompt, answer).sum():8.2f}")
 print(f"one place off: log P = {one_place_off(said.prompt, answer).sum():8.2f}")
 
 # %% [markdown]
-# The wrong sum is finite, negative and looks like a log-probability. Each term says how likely the model finds it to write once more the word that it has just read. A comparison with another route, as in section 3, finds this bug for every answer. Here a thought is enough: a greedy token is the likeliest of its row, so none has less than 1/{{tok.vocab_size}}, and {{len(answer)}} of them no less than {{-len(answer) * np.log(tok.vocab_size):.1f}} together.
+# The wrong sum is finite, negative and looks like a log-probability. Each term says how likely the model finds it that the word that it has just read comes once more.
+# A comparison with another route, as in section 3, finds this bug for every answer. Here it is enough to think: a greedy token is the likeliest of its row,
+# so none has a probability below 1/{{tok.vocab_size}}, and the logarithms of {{len(answer)}} of them add up to no less than {{-len(answer) * np.log(tok.vocab_size):.1f}}.
 #
 # Other edits to try, each with the result to expect:
 #

@@ -182,7 +182,8 @@ for name, answer in candidates.items():
     print(f"{name:16s}", *(f"{score:7.2f}" for score in scores), "", answer)
 
 # %% [markdown]
-# The line *other words* is right and gets the worst scores. *Roles exchanged* and *one word more* say the contrary of the reference, and get nearly full marks.
+# The line *other words* is right and gets the worst scores. *Roles exchanged* says something other than the reference, *one word more* says the contrary.
+# Both get high marks.
 # These metrics count what a text is made of. They do not read it.
 #
 # ## 4. A model of one line is as good as ours
@@ -243,7 +244,8 @@ save_svg(figure, FIGURES / "metrics.svg", "Four metrics for two models. By recal
 # \sqrt{\frac{p (1 - p)}{n}}
 # ```
 #
-# and in 95 cases of 100 it lies within 1.96 standard deviations of `p`. The textbook now puts `r` in the place of `p`. That is an error. See what it does with 20 of 20:
+# and in about 95 cases of 100 it lies within 1.96 standard deviations of `p`, if there are many questions.
+# The textbook now puts `r` in the place of `p`. That is an error. See what it does with 20 of 20:
 
 # %%
 def textbook(right, n, z=1.96):
@@ -307,7 +309,7 @@ save_svg(figure, FIGURES / "coverage.svg", "How often two intervals from 20 ques
          "textbook's falls towards 0 as the true rate nears 100.")
 
 # %% [markdown]
-# The better a model is, the worse the textbook. And good models are what we want to measure.
+# The better the model, the worse the textbook's interval. And good models are what we want to measure.
 #
 # How many questions do we need? The interval shrinks with the root of `n` only:
 
@@ -405,7 +407,8 @@ for n in (100, 400, 1600):
     print(f"{n:4d} questions: intervals apart in {apart:3.0f} %, pairs notice in {by_pairs:3.0f} %")
 
 # %% [markdown]
-# Look at the line of 400 questions. The paired test mostly sees what the intervals hardly ever see, in the same data. Most of that is the pairing; a part is that two intervals which must not overlap ask for more than 95 % certainty (section 11 ends with an edit that shows how much).
+# Look at the line of 400 questions. In the same data, the paired test usually sees what the intervals hardly ever see. Most of that is due to the pairing.
+# The rest is due to the intervals: to demand that two of them do not overlap is to demand more than 95 % certainty. (The last edit of section 11 shows how much is which.)
 #
 # ## 8. Win rates
 #
