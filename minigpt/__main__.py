@@ -81,14 +81,24 @@ def _what_is_left(name, arguments):
 
 def _check_paths(command, arguments):
     """ValueError for a path that is empty, as an unset variable of the shell leaves it; ~ is the home folder in --out=~/x too."""
-    paths = {action.dest: action for action in command._actions if action.metavar in ("FILE", "FOLDER", "NAME")}
+    paths = {action.dest: action for action in _actions(command) if action.metavar in ("FILE", "FOLDER", "NAME")}
     for name, value in vars(arguments).items():
-        if not isinstance(value, str) or name not in paths and name not in ("model", "folder"):
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str) for one in values) or name not in paths and name not in ("model", "folder"):
             continue
-        if value == "":
+        if "" in values:
             flag = paths[name].option_strings if name in paths else ()
             raise ValueError(f"{flag[0] if flag else name.upper()} is empty; give a path, or leave it out")
-        setattr(arguments, name, os.path.expanduser(value))
+        values = [os.path.expanduser(one) for one in values]
+        setattr(arguments, name, values if isinstance(value, list) else values[0])
+
+
+def _actions(parser):
+    """The flags of a command, and those of its own commands."""
+    for action in parser._actions:
+        yield action
+        for below in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from _actions(below)
 
 
 def _like_ctrl_c(number, frame):

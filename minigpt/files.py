@@ -147,12 +147,16 @@ def data_folder():
 
 
 def find_folder(name_or_folder):
-    """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all."""
+    """A model folder, or the name of a checkpoint in data/pretrained ("base": micro-base) -> its path. FileNotFoundError names all.
+
+    A folder of such a name in the working directory is meant only if it may hold a model.
+    """
     here, shipped = Path(os.path.expanduser(name_or_folder)), data_folder() / "pretrained"
-    if here.is_dir():
-        return here
     name = "micro-base" if str(name_or_folder) == "base" else here.name
-    if here.name == str(name_or_folder) and (shipped / name).is_dir():
+    is_name = here.name == str(name_or_folder) and (shipped / name).is_dir()
+    if here.is_dir() and not (is_name and not any(here.glob("*.json"))):
+        return here
+    if is_name:
         return shipped / name
     names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
     these = f"in {shipped} these are: {', '.join(names)}" if names else f"{shipped} holds none: set MINIGPT_DATA to the project's data folder"

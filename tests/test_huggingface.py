@@ -409,15 +409,18 @@ def test_tokenizer_travels_with_the_model(tmp_path):
 
 
 def test_a_model_of_other_origin_is_not_written_over(tmp_path, capsys):
-    """Not by an export whose folders were exchanged: what transformers has written carries no checksum of ours."""
+    """Not by an export whose folders were exchanged; nor one that a script of the user's has saved: only what was converted can be again."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     their_folder(theirs, "gpt2")
     config = GPTConfig(60, 16, 1, 1, 4)
     huggingface.write_folder(ours, config, Transformer(config).params)
     before = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    GPT(config, seed=7).save_pretrained(tmp_path / "mine")
     for verb in ("export", "import"):
-        assert main([verb, str(ours), "--out", str(theirs)]) == 1
-        assert "holds a model of other origin that would be overwritten" in capsys.readouterr().err
+        for folder in (theirs, tmp_path / "mine"):
+            assert main([verb, str(ours), "--out", str(folder)]) == 1
+            assert "holds a model of other origin that would be overwritten" in capsys.readouterr().err
+        assert main([verb, str(ours), "--out", str(tmp_path / "converted")]) == 0, "an earlier conversion is replaced"
     assert before == {path.name: path.read_bytes() for path in theirs.iterdir()}
     (theirs / "model.safetensors").unlink()
     assert main(["export", str(ours), "--out", str(theirs)]) == 1, "its config.json is left"
@@ -428,8 +431,9 @@ def test_a_model_of_other_origin_is_not_written_over(tmp_path, capsys):
 def test_a_model_without_a_tokenizer_does_not_inherit_the_one_that_lies_there(tmp_path, capsys):
     tok = Tokenizer.train(["a story of a cat and a cap"], 264, template.SPECIAL_TOKENS)
     config = GPTConfig(tok.vocab_size, 16, 1, 1, 4)
-    huggingface.write_folder(tmp_path / "with", config, Transformer(config).params, tok)
+    huggingface.write_folder(tmp_path / "source", config, Transformer(config).params, tok)
     huggingface.write_folder(tmp_path / "without", config, Transformer(config).params)
+    assert main(["import", str(tmp_path / "source"), "--out", str(tmp_path / "with")]) == 0
     assert main(["import", str(tmp_path / "without"), "--out", str(tmp_path / "with")]) == 1
     assert "holds a tokenizer" in capsys.readouterr().err
     for _ in range(2):
@@ -464,8 +468,10 @@ def test_a_model_from_elsewhere_can_be_taught_to_chat(tie, padded, tmp_path, cap
     logits = ours.model.forward(ids)[0][0]
     np.testing.assert_allclose(logits[:, :kept], model.forward(ids)[0][0][:, :kept], rtol=1e-6)
     np.testing.assert_allclose(logits[:, kept : kept + 4], logits[:, :kept].mean(axis=1, keepdims=True).repeat(4, 1), atol=1e-5)
-    (tmp_path / "my.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "a cat"}, {"role": "assistant", "content": "a cap"}]}) + "\n", "utf-8")
-    assert main(["sft", "--model", str(tmp_path / "ours"), "--instructions", str(tmp_path / "my.jsonl"), "--held-out", str(tmp_path / "my.jsonl"), "--replay", "0",
+    for name, asked in (("my", "a cat"), ("other", "cat")):
+        messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": "a cap"}]
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"messages": messages}) + "\n", "utf-8")
+    assert main(["sft", "--model", str(tmp_path / "ours"), "--instructions", str(tmp_path / "my.jsonl"), "--held-out", str(tmp_path / "other.jsonl"), "--replay", "0",
                  "--backend", "numpy", "--tokens", "640", "--batch-tokens", "32", "--eval-every", "5", "--out", str(tmp_path / "tuned")]) == 0
     losses = [entry["validation_loss"] for entry in read_log(tmp_path / "tuned") if "validation_loss" in entry]
     assert len(losses) == 4 and losses[-1] < losses[0]

@@ -1,4 +1,5 @@
 """Progress lines and tables."""
+import errno
 import io
 
 import pytest
@@ -81,13 +82,16 @@ def test_work_goes_on_where_there_is_no_standard_output(monkeypatch):
     Progress("training", 2).update(2)
 
 
-def test_work_goes_on_when_nobody_reads(tick):
-    """`minigpt pretrain | head` takes three lines and leaves."""
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "the terminal has gone")], ids=str)
+def test_work_goes_on_when_nobody_reads(error, tick, monkeypatch):
+    """`minigpt pretrain | head` takes three lines and leaves; a log may fill its disk, a terminal be closed."""
     class Closed(io.StringIO):
         def write(self, text):
-            raise BrokenPipeError
+            raise error
 
     Progress("training", 2, stream=Closed()).update(2)
+    monkeypatch.setattr(progress.sys, "stdout", Closed())
+    progress.tell("saved")
 
 
 def test_clock_and_table():

@@ -179,6 +179,26 @@ def test_a_file_that_no_run_wrote_is_not_overwritten(kit, name, tmp_path, capsys
         assert main(command(kit, stage, tmp_path / stage)) == 0
 
 
+@pytest.mark.parametrize("name", ["curves.png", "generation_config.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja"])
+def test_a_file_of_the_user_that_would_get_in_the_way_is_kept(kit, name, tmp_path, capsys):
+    (tmp_path / name).write_text("mine")
+    commands = [command(kit, stage, tmp_path) for stage in STAGES]
+    if name != "curves.png":
+        commands.append(["export", f"{kit}/base", "--out", str(tmp_path)])
+    if name not in ("curves.png", "generation_config.json"):
+        commands.append(["tokenizer", "--text", f"{kit}/text.txt", "--vocab-size", "261", "--out", str(tmp_path)])
+    for argv in commands:
+        refused(capsys, argv, f"{name} would be overwritten")
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "mine"
+
+
+def test_what_is_learned_is_not_held_out(kit, tmp_path, capsys):
+    (tmp_path / "out.jsonl").write_text((kit / "chat.jsonl").read_text("utf-8").splitlines()[0] + "\n", "utf-8")
+    for held_out, count in ((kit / "chat.jsonl", "of the"), (tmp_path / "out.jsonl", "1 of the 1")):
+        refused(capsys, ["sft", "--model", f"{kit}/base", "--instructions", f"{kit}/chat.jsonl", "--held-out", str(held_out), "--out", f"{tmp_path}/run"],
+                f"{count} conversations of {held_out} are learned too" if count != "of the" else "are learned too")
+
+
 def test_a_source_is_not_overwritten_by_what_it_makes(kit, tmp_path, capsys):
     for name in ("merges.txt", "curves.png"):
         shutil.copy(kit / "text.txt", tmp_path / name)

@@ -1,6 +1,7 @@
 """Tokenizer folders: ours come back, GPT-2's files in all their forms are read, everything else is refused by name."""
 import json
 import random
+import re
 
 import pytest
 from runs import put
@@ -75,6 +76,52 @@ def test_files_as_gpt2_published_them(tmp_path, options):
     assert tok.vocab_size == 260 and tok.special_tokens == {"<|endoftext|>": 259}
     assert tok.encode("the the!") == [tok.encode("t")[0], 257, 258, 0]  # "!" has id 0 in GPT-2's order
     assert tok.decode([0, 258, 259]) == "! the<|endoftext|>"
+
+
+@pytest.mark.parametrize("name, found, words", [
+    ("added_tokens.json", {"<|im_start|>": 260}, "'<|im_start|>' is added beside vocab.json"),
+    ("tokenizer_config.json", {"add_prefix_space": True}, "add_prefix_space true"),
+    ("tokenizer_config.json", {"add_bos_token": True}, "add_bos_token true"),
+    ("tokenizer_config.json", {"added_tokens_decoder": {"260": {"content": "<pad>"}}}, "'<pad>' is added"),
+    ("special_tokens_map.json", {"additional_special_tokens": ["<extra>"]}, "'<extra>' is added"),
+    ("added_tokens.json", [1], "added_tokens.json is no table")], ids=str)
+def test_what_the_two_files_cannot_say_is_refused(name, found, words, tmp_path):
+    """transformers would give other ids to such a folder of its earlier days."""
+    gpt2_files(tmp_path)
+    Tokenizer.load(tmp_path)
+    (tmp_path / name).write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Tokenizer.load(tmp_path)
+
+
+def test_what_the_two_files_have_already_may_be_named_again(tmp_path):
+    gpt2_files(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"add_prefix_space": False, "model_max_length": 1024}))
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": [{"content": "<|endoftext|>"}]}))
+    assert Tokenizer.load(tmp_path).special_tokens == {"<|endoftext|>": 259}
+
+
+@pytest.mark.parametrize("known, added, wrong", [
+    ({}, {"<s>": 10}, ("<s>", 10, 0)), ({}, {"</s>": 1, "<s>": 0}, ("</s>", 1, 0)), ({"<s>": 0}, {"<s>": 1}, ("<s>", 1, 0)),
+    ({"<s>": 0}, {"<s>": 0, "</s>": 1}, None), ({}, {"<s>": 0, "</s>": 1}, None)], ids=str)
+def test_added_tokens_have_the_ids_that_tokenizers_gives_them(known, added, wrong, tok, tmp_path):
+    """It goes by the vocabulary and by the order in the file, whatever ids stand there. Numbers here count from the last of the vocabulary."""
+    size = tok.vocab_size - len(tok.special_tokens)
+
+    def edit(data):
+        for text, i in tok.special_tokens.items():
+            data["model"]["vocab"].pop(text)
+        assert sorted(data["model"]["vocab"].values()) == list(range(size)), "the specials are the last"
+        data["model"]["vocab"].update({text: size + i for text, i in known.items()})
+        data["added_tokens"] = [{"content": text, "id": size + i} for text, i in added.items()]
+
+    folder = edited(tok, tmp_path, edit)
+    if wrong is None:
+        assert Tokenizer.load(folder).special_tokens == {text: size + i for text, i in added.items()}
+    else:
+        text, given, right = wrong
+        with pytest.raises(ValueError, match=f"{re.escape(repr(text))} id {size + given} is not supported, only {size + right} is"):
+            Tokenizer.load(folder)
 
 
 def test_byte_letters_are_those_of_gpt2():

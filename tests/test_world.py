@@ -15,7 +15,7 @@ import pytest
 
 from minigpt.commands.stages import world_tokenizer
 from minigpt.files import data_folder
-from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, stats, verify
+from minigpt.world import FAMILIES, examples, facts, load_world, pretraining_documents, small_world, stats, translate, verify
 from minigpt.world.answer import FORMATS, PRACTICE_FORMATS, SHORT_FORMATS, spelled_words
 from minigpt.world.careless import is_name, typed_carelessly
 from minigpt.world.chat import NOT_TOLD, asked_before, draw_topic, say, topics
@@ -400,6 +400,50 @@ def test_some_questions_of_training_have_no_verb(world):
     assert {question(terse, fact, random.Random(n), "train") for n in range(30)} == {question(world, fact, random.Random(n), "train") for n in range(30)}
 
 
+@pytest.mark.parametrize("family, kind, share, shows", [
+    ("answer", "reading", "scenes", lambda world, example: example.facets["plot"] in world.scenes),
+    ("summarise", "one-paragraph", "scenes", lambda world, example: example.facets["plot"] in world.scenes),
+    ("answer", "facts", "digits", lambda world, example: bool(re.search(r"\d", prompt_text(example)))),
+    ("translate", "en-zh", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets),
+    ("translate", "zh-en", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets)])
+def test_what_people_ask_for_is_practised_in_training_alone(world, family, kind, share, shows):
+    always, never = (dataclasses.replace(world, practice={**world.practice, "spelling": 0.0, share: value}, cache={}) for value in (1.0, 0.0))
+
+    def shown(world, split):
+        return sum(shows(world, example) for example in examples(world, family, split, 200, seed=9, kind=kind))
+
+    assert shown(always, "train") >= (200 if share != "digits" else 20) and shown(never, "train") == 0
+    assert 0 < shown(world, "train") < 120 and shown(always, "dev") == shown(always, "test") == 0
+
+
+def test_digits_stand_for_the_numbers_that_facts_are_about():
+    assert facts.in_digits("What is twelve plus four?") == "What is 12 plus 4?" and facts.in_digits("Twenty minus one is often zero") == "20 minus 1 is often 0"
+
+
+def test_a_question_may_name_what_others_ask_for(world):
+    """Only what one fact alone has: many animals have a cub."""
+    france, lion = (next(fact for fact in world.facts if fact.relation == relation and fact.words["x"]["en"] == x)
+                    for relation, x in (("capital", "France"), ("young", "lion")))
+    rng = random.Random(0)
+    asked = {facts.reverse_question(world, france, rng) for _ in range(60)}
+    assert "Of which country is Paris the capital?" in asked and not any("France" in question for question in asked)
+    assert facts.reverse_question(world, lion, rng) is None
+    always = dataclasses.replace(world, practice={**world.practice, "reverse": 1.0, "spelling": 0.0, "digits": 0.0}, cache={})
+    reversed_ones = [example for example in examples(always, "answer", "train", 300, seed=2, kind="facts") if example.facets["relation"] == "capital"
+                     and re.search(r"\b(capital|country)\b", prompt_text(example), re.I) and example.answer.removesuffix(".").split(" is ")[-1] in prompt_text(example)]
+    assert reversed_ones and all(example.answer.startswith("The capital of ") and example.facets["format"] == "plain" for example in reversed_ones)
+
+
+def test_single_words_are_translated_into_words(world):
+    words = {(word["en"], word.get("bare", word["zh"])) for tag in translate.WORDS for word in world.words[tag]}
+    single = dataclasses.replace(world, practice={**world.practice, "single": 1.0, "careless": 0.0}, cache={})
+    for kind, end in (("en-zh", "。"), ("zh-en", ".")):
+        for example in examples(single, "translate", "train", 100, seed=4, kind=kind):
+            answer = example.answer.removesuffix(end)
+            assert any(target == answer.lower() and source in prompt_text(example).lower() for pair in words
+                       for source, target in [pair if kind == "en-zh" else pair[::-1]]), example
+
+
 def test_a_question_that_stands_alone_tells_in_training_nothing_about_its_answer(world):
     """Where known things are asked about with words around and invented ones without, a model learns to refuse all that stands alone."""
     def alone(world, family, split, kind):
@@ -408,7 +452,7 @@ def test_a_question_that_stands_alone_tells_in_training_nothing_about_its_answer
 
     invented = dataclasses.replace(world, practice={**world.practice, "invented": 1.0, "spelling": 0.0, "careless": 0.0})
     known, unknown = alone(invented, "answer", "train", "facts"), alone(invented, "refuse", "train", "unknown")
-    assert 0.35 < known < 0.55 and unknown == pytest.approx(known, abs=0.08)
+    assert 0.2 < known < 0.55 and unknown == pytest.approx(known, abs=0.08)
     assert alone(world, "answer", "dev", "facts") < 0.2
 
 

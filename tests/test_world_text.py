@@ -160,3 +160,37 @@ def test_choices_slots_and_forms():
     assert [with_article(word) for word in ("apple", "hour", "unicorn", "kite")] == ["an apple", "an hour", "a unicorn", "a kite"]
     assert [plural(noun) for noun in ("box", "berry", "toy", "kite")] == ["boxes", "berries", "toys", "kites"]
     assert verb_forms("carry") == {"third": "carries", "past": "carried", "ing": "carrying"}
+
+
+def test_scenes_are_made_of_what_they_need(world):
+    """Every scene names its person first, its questions need parts that it has, and it can be told in one paragraph or two."""
+    rng = random.Random(3)
+    assert len(world.scenes) >= 30 and not set(world.scenes) & set(world.plots)
+    for name, plot in world.scenes.items():
+        for ending in ENDINGS:
+            steps = plot.parts[ending]
+            assert all("{name" in wording for sequence in steps["1"] for wording in all_choices(sequence)), name
+            assert {row["needs"] for row in plot.asks[ending]} <= {"", *steps}, name
+            assert len(plot.asks[ending]) >= 8 and len(plot.unknowns[ending]) >= 3, name
+        for paragraphs in (1, 2):
+            story = tell(world, rng, "train", name, paragraphs=paragraphs)
+            assert len(story.paragraphs) == paragraphs and "{" not in story.text + story.gist
+
+
+@pytest.mark.slow
+def test_scenes_tell_what_their_questions_ask(world):
+    """The words of an answer occur in the scene or say why; a question that it does not answer is not one that it answers."""
+    rng = random.Random(1)
+    missing = Counter()
+    for n in range(3000):
+        story = tell(world, rng, "train", rng.choice(list(world.scenes)))
+        question, short, full = ask(story, rng)
+        told = set(re.findall(r"\w+", story.text.lower()))
+        missing[bool(set(re.findall(r"\w+", short.lower())) - told - set("yes no because to at on in by the a an s".split()))] += 1
+        asked = {wording for row in answerable(story) for wording in all_choices(row["parts"])}
+        assert ask_unknown(story, rng) not in {fill(wording, story.words) for wording in asked}
+        assert question.endswith("?") and short.endswith(".") and full.endswith(".") and "{" not in question + short + full, (question, short, full)
+        for article, first in re.findall(r"\b([Aa]n?) (\w+)", f"{story.text} {story.gist} {full}"):
+            vowel = first.lower()[0] in "aeiou" and not first.lower().startswith(("uni", "use", "eu", "one")) or first == "hour"
+            assert (article.lower() == "an") == vowel, (article, first, story.text)
+    assert missing[True] < 0.12 * 3000  # "On foot." of who "had to walk", "Alan." of "he"

@@ -7,10 +7,13 @@ import numpy as np
 from minigpt.files import find_folder
 from minigpt.interop import huggingface, safetensors
 from minigpt.model import GPT
+from minigpt.text.formats import FILES as TOKENIZER_FILES
 from minigpt.text.formats import has_tokenizer
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.text.tokenizer import Tokenizer
 from minigpt.train import checkpoint
+
+CONVERTED = "minigpt.converted"  # in the metadata of weights that import and export wrote
 
 
 def add_import_arguments(parser):
@@ -50,15 +53,27 @@ def _tokenizer(folder):
 
 
 def _may_replace(folder):
-    """Whether a folder holds no model, or one that we have written."""
+    """Whether a folder holds no model, or one that was converted, and can be again."""
     weights = folder / huggingface.WEIGHTS
-    return safetensors.has_checksum(weights) if weights.exists() else not any((folder / name).exists() for name in huggingface.MODEL_FILES)
+    return CONVERTED in safetensors.read_metadata(weights) if weights.exists() else not any((folder / name).exists() for name in huggingface.MODEL_FILES)
 
 
 def spare_tokenizer(folder, tok):
-    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten; a run that goes on keeps its own."""
-    if not checkpoint.exists(folder) and has_tokenizer(folder) and _tokenizer(folder) != tok:
+    """ValueError where a folder holds another tokenizer than `tok`, by which it would be overwritten, or files of such names without one;
+    a run that goes on keeps its own."""
+    if checkpoint.exists(folder):
+        return
+    if not has_tokenizer(folder):
+        spare(folder, TOKENIZER_FILES)
+    elif _tokenizer(folder) != tok:
         raise ValueError(f"--out is {folder}, which holds another tokenizer that would be overwritten; choose another")
+
+
+def spare(folder, names):
+    """ValueError where a folder holds one of the files, which something else has written there."""
+    for name in names:
+        if (folder / name).exists():
+            raise ValueError(f"{folder / name} would be overwritten; choose another --out, or move it away")
 
 
 def with_chat_tokens(model, tok):
@@ -122,5 +137,6 @@ def _convert(arguments, portable, with_tokenizer=True, chat=False, average=()):
         model, tok = with_chat_tokens(model, tok)
     if not (Path(arguments.out) / "config.json").exists():  # no model, which may be converted anew
         spare_tokenizer(Path(arguments.out), tok)
-    huggingface.write_folder(arguments.out, model.config, model.params, tok, dtype=arguments.dtype, portable=portable, stop=model.stop)
+        spare(Path(arguments.out), ["generation_config.json"])
+    huggingface.write_folder(arguments.out, model.config, model.params, tok, {CONVERTED: "1"}, arguments.dtype, portable, model.stop)
     print(f"{model.num_parameters():,} parameters in {arguments.out}" + ("" if tok else ", without a tokenizer"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from minigpt.commands.ahead import compile_ahead
-from minigpt.commands.folders import spare_tokenizer
+from minigpt.commands.folders import spare, spare_tokenizer
 from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
 from minigpt.evaluate import tasks
 from minigpt.files import find_folder, make_folder, parse_json, read_bytes, read_json, write_json
@@ -16,6 +16,7 @@ from minigpt.model import GPT, InstructGPT
 from minigpt.nn import gradcheck, losses
 from minigpt.nn.layers import MLPS, NORMS, POSITIONS
 from minigpt.show.progress import Progress, table, wants_colour
+from minigpt.text.formats import FILES as TOKENIZER_FILES
 from minigpt.text.splitting import HAN, character_classes
 from minigpt.text.template import SPECIAL_TOKENS, chat_template, render, show_mask
 from minigpt.text.tokenizer import Tokenizer
@@ -29,8 +30,7 @@ DEV = 20  # prompts per family that choose the best model while tuning
 BEST = "best.safetensors"  # in the folder of a tuning run: the weights that did best on dev or on held-out conversations
 SETTINGS = "train.json"  # of a finished run
 RUN_FILES = {LOG: {"step"}, SETTINGS: {"model", "train"}, BEST: {"step", "asked"}}  # and keys by which they are known
-WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json",
-           "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")
+WRITTEN = (*RUN_FILES, "curves.png", *MODEL_FILES, "generation_config.json", *TOKENIZER_FILES)
 TOKENIZER_DOCUMENTS = 4000  # of the world, with as many conversations: every word and character of it occurs
 SAMPLED = 500  # conversations by whose length the number of those to draw is estimated
 CHARACTER_COUNT = 60  # how often every Chinese character is shown besides: often enough to become a token, if there is room
@@ -192,6 +192,8 @@ def run_sft(arguments):
     render([], tok)  # refused now if it lacks the template's tokens, not as an error of the file
     conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
                                for path in (arguments.instructions, arguments.held_out))
+    if both := sum(messages in (conversations or ()) for messages in held_out or ()):
+        raise ValueError(f"{both} of the {len(held_out)} conversations of {arguments.held_out} are learned too; leave them out of one of the two files")
     if arguments.show is not None:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:
             print(show_mask(*render(messages, tok), tok, colour=wants_colour()) + "\n")
@@ -220,6 +222,8 @@ def run_folder(path, *sources):
             raise ValueError(f"{folder / name} is no file of a run and would be overwritten; choose another --out")
     if any((folder / name).exists() for name in MODEL_FILES):
         raise ValueError(f"--out is {path}, which holds a model that was not trained there and would be overwritten; choose another")
+    if not any((folder / name).exists() for name in RUN_FILES):  # which of a run, as seen above, are left without weights
+        spare(folder, ["curves.png", "generation_config.json"])
     return folder
 
 

@@ -167,7 +167,7 @@ def run_eval(arguments):
         raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
-    if arguments.model == arguments.against:
+    if arguments.against and find_folder(arguments.model).samefile(find_folder(arguments.against)):
         raise ValueError(f"{arguments.model} would be compared with itself; name another model")
     if arguments.readme and not arguments.report:
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")

@@ -99,12 +99,6 @@ def read_metadata(path):
     return {key: value for key, value in metadata.items() if key != CHECKSUM}
 
 
-def has_checksum(path):
-    """Whether a file was written by `save_file`."""
-    with files.open_to_read(path) as file:
-        return CHECKSUM in _read_header(file, path)[2]
-
-
 def _write_header(infos, metadata, path):
     """{name: (dtype, shape)} in the order of the data -> the bytes before the data, a multiple of 8."""
     if not all(isinstance(text, str) for text in itertools.chain(*metadata.items())):

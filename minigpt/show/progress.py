@@ -36,7 +36,7 @@ class Progress:
         self._write(line, last=done >= self.total)
 
     def _write(self, line, last):
-        with contextlib.suppress(BrokenPipeError):  # who read along has gone; the work goes on
+        with contextlib.suppress(OSError):  # who read along has gone, or the disk with the output is full; the work goes on
             self._show(line, last)
 
     def _show(self, line, last):
@@ -48,6 +48,12 @@ class Progress:
         else:
             self.stream.write(line + "\n")
         self.stream.flush()
+
+
+def tell(text):
+    """Print a line in the middle of long work, which goes on where nobody can read it."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def wants_colour():

@@ -2,12 +2,13 @@
 import json
 from pathlib import Path
 
-from minigpt.files import atomic_write, read_bytes, read_json, write_json
+from minigpt.files import atomic_write, read_bytes, read_json, short, write_json
 from minigpt.text.splitting import HAN_RANGES
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 ISOLATE_HAN = {"type": "Split", "pattern": {"Regex": f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in HAN_RANGES)}]"},
                "behavior": "Isolated", "invert": False}
+FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "chat_template.jinja")  # what `write_folder` writes
 LARGEST = 2**22  # ids beyond it are a mistake in the file, not a vocabulary
 PRE_TOKENIZERS = {"gpt2": BYTE_LEVEL, "han": {"type": "Sequence", "pretokenizers": [ISOLATE_HAN, BYTE_LEVEL]}}
 
@@ -73,8 +74,27 @@ def read_folder(folder):
         return parse_tokenizer_json(read_json(folder / "tokenizer.json"), folder / "tokenizer.json")
     for vocab, merges in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
         if (folder / vocab).is_file() and (folder / merges).is_file():
+            _refuse_more(folder, read_json(folder / vocab))
             return from_names(read_json(folder / vocab), read_merges(folder / merges), None, "gpt2", folder / vocab)
     raise FileNotFoundError(f"no tokenizer in {folder}: it needs tokenizer.json, or vocab.json and merges.txt (from_pretrained takes a shipped model's name)")
+
+
+def _refuse_more(folder, vocab):
+    """ValueError where files beside vocab.json and merges.txt add tokens or settings that these two cannot hold: ids would be others."""
+    def read(name):
+        found = read_json(folder / name) if (folder / name).is_file() else {}
+        if not isinstance(found, dict):
+            raise ValueError(f"{folder / name} is no table")
+        return found
+
+    settings = read("tokenizer_config.json")
+    for option in ("add_prefix_space", "add_bos_token"):
+        refuse(folder / "tokenizer_config.json", option, settings.get(option) or False, False)
+    more = [*(settings.get("added_tokens_decoder") or {}).values(), *(read("special_tokens_map.json").get("additional_special_tokens") or ())]
+    texts = [*read("added_tokens.json"), *(token.get("content") if isinstance(token, dict) else token for token in more)]
+    if missing := [text for text in texts if not isinstance(vocab, dict) or text not in vocab]:
+        raise ValueError(f"{folder}: the token {short(missing[0])} is added beside vocab.json, which is not supported: "
+                         "load the folder with transformers and save it, which writes tokenizer.json")
 
 
 def read_merges(path):
@@ -110,7 +130,16 @@ def parse_tokenizer_json(data, path):
         raise ValueError(f"{path}: pre_tokenizer {json.dumps(pre_tokenizer)[:80]} is not supported: only GPT-2's ByteLevel "
                          "without prefix space, and ours for Chinese, are")
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
-    return from_names(model.get("vocab"), pairs, {token["content"]: token.get("id") for token in added}, splits[0], path)
+    parts = from_names(model.get("vocab"), pairs, {token["content"]: token.get("id") for token in added}, splits[0], path)
+    for token, i in zip(added, _given_ids(model["vocab"], added)):
+        refuse(path, f"added token {token['content']!r} id", token["id"], i)
+    return parts
+
+
+def _given_ids(vocab, added):
+    """The ids that the tokenizers library gives to added tokens, whatever the file says: that of the vocabulary, or the next one -> list"""
+    known = dict(vocab)
+    return [known.setdefault(token["content"], len(known)) for token in added]
 
 
 def _adds_nothing(post_processor):

@@ -98,6 +98,8 @@ def _checked(record):
             raise ValueError(f'each message needs a "role" ({", ".join(ROLES)}) and a "content" text')
     if messages[-1]["role"] != "assistant":
         raise ValueError('the last message must be the assistant\'s: it is what the model learns to write')
+    if not messages[-1]["content"].strip():
+        raise ValueError("the last message, the assistant's, is empty: the model would learn to say nothing")
     return messages
 
 

@@ -13,7 +13,7 @@ from minigpt.files import atomic_write, parse_json, read_bytes, sole_writer
 from minigpt.nn import losses
 from minigpt.nn.backend import training_context
 from minigpt.nn.threads import cores, worker_pool
-from minigpt.show.progress import Progress
+from minigpt.show.progress import Progress, tell
 from minigpt.train import checkpoint, optim
 
 LOG = "log.jsonl"
@@ -77,7 +77,7 @@ def train(model, config, run):
             progress.update(entry["tokens"], f"loss {loss:.3f}")
     if received:
         saved = f"saved; run the same command again to go on from step {state.step}" if run.folder else "there is no folder to save in"
-        print(f"\n{signal.Signals(received[0]).name}: {saved}", flush=True)
+        tell(f"\n{signal.Signals(received[0]).name}: {saved}")
         raise Interrupted(128 + received[0])
     return log
 
@@ -189,7 +189,7 @@ def _compare(entry, expected):
         if entry["step"] in bands:
             low, high = bands[entry["step"]]
             place = "inside" if low <= entry[name] <= high else "above" if entry[name] > high else "below"
-            print(f"\n{name} {entry[name]:.3f} at step {entry['step']}: {place} the expected band {low:.3f} to {high:.3f}", flush=True)
+            tell(f"\n{name} {entry[name]:.3f} at step {entry['step']}: {place} the expected band {low:.3f} to {high:.3f}")
 
 
 def _finite(step, model, numbers):

@@ -6,7 +6,7 @@ from minigpt.world.family import (Example, Family, add_aside, draw_around, draw_
 from minigpt.world.names import draw_name
 from minigpt.world.shares import is_due
 from minigpt.world.splits import seen_by
-from minigpt.world.stories import ask, ask_unknown, tell
+from minigpt.world.stories import ask, ask_unknown, draw_scene, tell
 from minigpt.world.text import capital, choose, with_article
 
 UNKNOWN = "I don't know."
@@ -54,7 +54,7 @@ def add_format(world, rng, prompt, form, language, split):
 
 def make_reading(world, rng, split, kind):
     """Draw a story and a question that it answers, or (kind unanswerable) one that it does not. -> Example"""
-    story = tell(world, rng, split, paragraphs=rng.choice((1, 1, 1, 2)))
+    story = tell(world, rng, split, draw_scene(world, rng, split), paragraphs=rng.choice((1, 1, 1, 2)))
     question, short, full = (ask_unknown(story, rng), UNKNOWN, UNKNOWN) if kind == "unanswerable" else ask(story, rng)
     form = draw_format(world, rng, split, "reading", short)
     language = draw_language(world, rng, split)
@@ -85,6 +85,10 @@ def make_fact(world, rng, split, kind):
     wording, phrasing = draw_around(world, rng, split, language, new_form)
     phrasing = "held-out" if new_form else phrasing
     question = facts.question(world, fact, rng, split if new_form else seen_by(split))
+    if form == "plain" and is_due(world, rng, split, "reverse"):
+        question = facts.reverse_question(world, fact, rng) or question
+    if is_due(world, rng, split, "digits"):
+        question = facts.in_digits(question)
     prompt = add_format(world, rng, wording.replace("{question}", question), form, language, split)
     right = answers(form, shorts, facts.statements(world, fact))
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,

@@ -1,5 +1,7 @@
 """Facts of the real world: a relation's statement and question forms share their content words, so that what was read can be asked."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 from minigpt.world.shares import is_due
@@ -7,6 +9,8 @@ from minigpt.world.splits import SPLITS, split_of
 from minigpt.world.text import capital, fill, read_table
 
 PARTS = ("state", "ask", "short", "notes")
+NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+           "nineteen twenty").split()
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,25 @@ class Fact:
 class Relation:
     """How a relation is stated (the first form is the full answer), asked (by split), answered in a few words, and noted."""
     states: tuple
-    asks: dict             # split -> list of forms; "training": those of "train" and the "extra" ones
+    asks: dict             # split -> list of forms; "training": those of "train" and the "extra" ones; "reverse": those that name y and ask for x
     shorts: tuple
     notes: tuple
 
 
-def read_facts(folder):
-    """Read relations.tsv (relation, part, split, text), facts.tsv and extra.tsv (relation, x, y, z). -> ({name: Relation}, facts)"""
+def read_facts(folder, extra):
+    """Read relations.tsv (relation, part, split, text), that of the folder extra too, facts.tsv and extra.tsv (relation, x, y, z).
+
+    -> ({name: Relation}, facts)
+    """
     forms = {}
-    for row in read_table(folder / "relations.tsv"):
+    for row in (*read_table(folder / "relations.tsv"), *read_table(extra / "relations.tsv")):
         forms.setdefault(row["relation"], []).append(row)
     relations = {}
     for name, rows in forms.items():
         state, ask, short, notes = ([row for row in rows if row["part"] == part] for part in PARTS)
         asks = {split: [row["text"] for row in ask if row["split"] == split] for split in SPLITS}
         asks["training"] = asks["train"] + [row["text"] for row in ask if row["split"] == "extra"]
+        asks["reverse"] = [row["text"] for row in ask if row["split"] == "reverse"]
         relations[name] = Relation(tuple(row["text"] for row in state), asks, tuple(row["text"] for row in short) or ("{y}.",),
                                    tuple(row["text"] for row in notes))
     facts = []
@@ -68,6 +76,22 @@ def question(world, fact, rng, split="training"):
     if split == "training" and is_due(world, rng, "train", "terse"):
         return capital(fill(rng.choice(relation.notes), fact.words)) + "?"
     return capital(fill(rng.choice(relation.asks[split]), fact.words))
+
+
+def reverse_question(world, fact, rng):
+    """A question that names y and asks for x, "Of which country is Paris the capital?", where no other fact has this y; else None."""
+    forms = world.relations[fact.relation].asks["reverse"]
+    if not forms:
+        return None
+    key = ("reverse", fact.relation)
+    if key not in world.cache:
+        world.cache[key] = Counter(other.value for other in world.facts if other.relation == fact.relation)
+    return capital(fill(rng.choice(forms), fact.words)) if world.cache[key][fact.value] == 1 else None
+
+
+def in_digits(text):
+    """The text with its numbers up to twenty in digits: "What is three plus four?" -> "What is 3 plus 4?"."""
+    return re.sub("[A-Za-z]+", lambda match: str(NUMBERS.index(match[0].lower())) if match[0].lower() in NUMBERS else match[0], text)
 
 
 def short_answers(world, fact):

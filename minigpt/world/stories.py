@@ -57,9 +57,24 @@ def read_plots(folder):
         if "obj" not in {slot.name for slot in own}:
             raise ValueError(f"{folder / 'extra.tsv'}: the plot {row['plot']!r} is none of plots.tsv with a slot obj; mend its name")
         extra[row["plot"]] = about(own, row["obj"])
-    rows = [{**row, "parts": parse_choices(row["text"])} for row in read_table(folder / "tellings.tsv")]
+    rows = read_tellings(folder / "tellings.tsv")
     return {name: read_plot(name, own, extra.get(name), slots[EVERY_PLOT], [row for row in rows if row["plot"] in (name, EVERY_PLOT)])
             for name, own in slots.items() if name != EVERY_PLOT}
+
+
+def read_tellings(path):
+    """The rows of a table of tellings, with the alternatives of their texts parsed into "parts". -> list of rows"""
+    return [{**row, "parts": parse_choices(row["text"])} for row in read_table(path)]
+
+
+def read_scenes(path, shared):
+    """Read the scenes: plots of everyday life, told and asked as plainly as people write, which training alone has.
+
+    path: a table like tellings.tsv in which each plot also has a row `slots`; shared: slots that every plot has. -> {name: Plot}
+    """
+    rows = read_tellings(path)
+    slots = {row["plot"]: parse_slots(row["text"]) for row in rows if row["part"] == "slots"}
+    return {name: read_plot(name, own, None, shared, [row for row in rows if row["plot"] == name]) for name, own in slots.items()}
 
 
 def about(slots, things):
@@ -111,10 +126,10 @@ def first_person(story):
 def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None, usual=False):
     """Draw a state and tell it in one or two paragraphs.
 
-    plot, ending: names, drawn where None; given: words of slots that are decided; sentences: how many (ValueError where the
+    plot, ending: names, drawn where None, the plot (which may be a scene) from the world's plots; given: words of slots that are decided; sentences: how many (ValueError where the
     plot cannot be told in that many); usual: every sentence in its first wording, with the first of its alternatives. -> Story
     """
-    plot = world.plots[plot or rng.choice(list(world.plots))]
+    plot = (world.plots | world.scenes)[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
     told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7, early=split == "train")
     if told is None:
@@ -127,6 +142,11 @@ def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sent
     lines = [capital(fill(all_choices(wordings[0])[0] if usual else choose(rng, rng.choice(wordings)), words)) for wordings in parts]
     turn = next(i for i, step in enumerate(told) if step >= SECOND_PARAGRAPH)
     return Story(plot, ending, words, told, (tuple(lines),) if paragraphs == 1 else (tuple(lines[:turn]), tuple(lines[turn:])))
+
+
+def draw_scene(world, rng, split):
+    """The name of a scene, where one is told in place of a story; else None."""
+    return rng.choice(list(world.scenes)) if is_due(world, rng, split, "scenes") else None
 
 
 def answerable(story):

@@ -25,6 +25,7 @@ class World:
     relations: dict        # name -> facts.Relation
     myths: tuple           # rows: question, myth, truth
     plots: dict            # plot -> stories.Plot
+    scenes: dict           # the same, of everyday scenes that only training has
     patterns: tuple        # parallel.Pattern
     extra_patterns: tuple  # the same, of plain sentences that only training has
     reactions: tuple       # rows: form, ending, text
@@ -77,17 +78,18 @@ def read_words(folder):
 
 
 def read_authored(path):
-    """Read a table of wordings; each row's alternatives are parsed into "parts". -> tuple of rows"""
-    return tuple({**row, "parts": parse_choices(row["text"])} for row in read_table(path))
+    """Read a table of wordings; each row's alternatives are parsed into "parts". -> tuple of rows, of a table that is not there none"""
+    return tuple({**row, "parts": parse_choices(row["text"])} for row in read_table(path)) if path.exists() else ()
 
 
 def english_words(folder):
     """Every word of the tables, listed names among them, in lower case: no invented name may be one. -> frozenset
 
-    Except those of the tables extra.tsv, which came after the evaluations were frozen; a name may be one of them. A new word in another
-    table ("role") bars a name, and behind that name everything is drawn anew: it changes what `make` trains on.
+    Except those of the tables extra.tsv and of the folder extra, which came after the evaluations were frozen; a name may be one of
+    them. A new word in another table ("role") bars a name, and behind that name everything is drawn anew: it changes what `make`
+    trains on.
     """
-    paths = [path for path in sorted(folder.glob("*/*.tsv")) if path.name != "extra.tsv"]
+    paths = [path for path in sorted(folder.glob("*/*.tsv")) if path.stem != "extra" and path.parent.name != "extra"]
     return frozenset(word for path in paths for word in re.findall("[a-z]+", path.read_text("utf-8").lower()))
 
 
@@ -107,7 +109,8 @@ def load_world(data_dir=None):
 
 def _read_world(folder):
     words = read_words(folder / "lexicon")
-    relations, all_facts = facts.read_facts(folder / "facts")
+    relations, all_facts = facts.read_facts(folder / "facts", folder / "extra")
+    plots = stories.read_plots(folder / "stories")
     return World(
         words=words,
         names=tuple(listed_name(row) for row in read_table(folder / "lexicon" / "names.tsv")),
@@ -116,11 +119,12 @@ def _read_world(folder):
         facts=all_facts,
         relations=relations,
         myths=tuple(read_table(folder / "facts" / "myths.tsv")),
-        plots=stories.read_plots(folder / "stories"),
+        plots=plots,
+        scenes=stories.read_scenes(folder / "extra" / "scenes.tsv", next(iter(plots.values())).shared),
         reactions=read_authored(folder / "stories" / "reactions.tsv"),
         patterns=parallel.read_patterns(folder / "parallel" / "patterns.tsv"),
         extra_patterns=parallel.read_patterns(folder / "parallel" / "extra.tsv"),
-        phrasings={path.stem: read_authored(path) for path in sorted((folder / "phrasings").glob("*.tsv"))},
+        phrasings={path.stem: read_authored(path) + read_authored(folder / "extra" / path.name) for path in sorted((folder / "phrasings").glob("*.tsv"))},
         deeds={name: tuple(read_table(folder / "deeds" / f"{name}.tsv")) for name in ("howto", "harms")},
         reports=read_authored(folder / "weather.tsv"),
         held_out_cells=frozenset((row["family"], row["cell"]) for row in read_table(folder / "held_out_cells.tsv")))

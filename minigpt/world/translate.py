@@ -1,13 +1,31 @@
 """Translate: a sentence, now and then two, from English into Chinese or back."""
 
+from minigpt.world.draw import candidates
 from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, user, verify_exact
 from minigpt.world.parallel import sentence_pair
+from minigpt.world.shares import is_due
+from minigpt.world.text import capital
 
+WORDS = ("nouns", "people", "family", "hue")     # what kinds of words are translated alone; of a place the table has "in it"
 GLUE = {"en-zh": (" ", ""), "zh-en": ("", " ")}     # what stands between two sentences of the source and of the target
 
 
+def make_word(world, rng, split, kind):
+    """Ask for a single word: "How do you say dog in Chinese?", half of the time with the word between quotation marks. -> Example"""
+    word = rng.choice(candidates(world, rng.choice(WORDS)))
+    chinese = word.get("bare", word["zh"])
+    source, target = (word["en"], chinese + "。") if kind == "en-zh" else (chinese, capital(word["en"]) + ".")
+    language = draw_language(world, rng, split)
+    wording, phrasing, _ = draw_phrasing(world, "translate", rng, split, kind=kind, language=language)
+    text = wording.replace("{text}", source if rng.random() < 0.5 or set(wording) & set('"“') else f'"{source}"')
+    facets = make_facets(world, "translate", f"{kind}/{language}/word", {}, phrasing, language)
+    return Example("translate", kind, (user(text),), target, facets)
+
+
 def make(world, rng, split, kind):
-    """Draw a sentence pair and ask for one side. -> Example"""
+    """Draw a sentence pair, or in training now and then a word, and ask for one side. -> Example"""
+    if is_due(world, rng, split, "single"):
+        return make_word(world, rng, split, kind)
     pairs = [sentence_pair(world, rng, split) for _ in range(2 if rng.random() < 0.08 else 1)]
     sides = [(pair.english, pair.chinese) if kind == "en-zh" else (pair.chinese, pair.english) for pair in pairs]
     source = GLUE[kind][0].join(source[0] for source, _ in sides)

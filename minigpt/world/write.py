@@ -73,7 +73,7 @@ def request(world, rng, split, kind, names, wants, thing):
     wording, phrasing, language = draw_phrasing(world, "write", rng, split, part=kind, language=draw_language(world, rng, split))
     who = [name["en"] for name in (names if kind != "diary" else names[:1])]     # a diary has one writer
     apart = wants["words"]
-    if thing and thing["en"] in apart and "about {who}" in wording and is_due(world, rng, split, "title"):
+    if thing and thing["en"] in apart and "about {who}" in wording and thing["en"] not in wording and is_due(world, rng, split, "title"):
         who, apart = [*who, with_article(thing["en"])], tuple(word for word in apart if word != thing["en"])
     joined, comma = (" and ", " and ") if language == "en" else (" 和 ", "、")
     values = {"who": joined.join(filter(None, (", ".join(who[:-1]), who[-1]))), "words": comma.join(apart), "friend": names[-1]["en"]}
