@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from minigpt.files import find_folder
 
 
-def setting(default, help, paper=None, choices=None):
-    """One field: its default, what it means, and the value in the InstructGPT or GPT-3 paper where it has one."""
-    return field(default=default, metadata={"help": help, "paper": paper, "choices": choices and list(choices)})
+def setting(default, help, paper=None, choices=None, holds=None):
+    """One field: its default, what it means, the value in the InstructGPT or GPT-3 paper where it has one, and what else it may be.
+
+    choices: a few texts. holds: a number's range, as a test and its words.
+    """
+    return field(default=default, metadata={"help": help, "paper": paper, "choices": choices and list(choices), "holds": holds})
 
 
-def _check_choices(config):
-    for item in dataclasses.fields(config):
-        choices = item.metadata["choices"]
-        if choices and getattr(config, item.name) not in choices:
-            raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; choose one of {', '.join(choices)}")
+def _between(low, high):
+    """The range of a number, both ends included."""
+    return lambda value: low <= value <= high, f"at least {low} and at most {high}"
 
+
+LEAST = 1e-30  # of what keeps a division from one by 0: float32 would take much smaller numbers for 0
+COUNT, WORKERS = _between(1, 2**53), _between(0, 1024)
+FRACTION, BELOW_ONE = _between(0, 1), (lambda value: 0 <= value < 1, "in [0, 1)")
+POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
+NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a finite number, 0 or more")
+# Whatever is larger is a mistake in a flag or in someone's config.json, and would ask for more memory than there is.
+TOKENS, HEADS, WIDTH = _between(1, 2**20), _between(1, 2**10), _between(1, 2**24)
 
 KINDS = {bool: ("True or False", bool), str: ("a text", str), float: ("a number", numbers.Real), int: ("a whole number", numbers.Integral)}
 
@@ -28,65 +37,54 @@ def _kind(item):
     return next(kind for kind in KINDS if item.type in (kind, kind | None))
 
 
-def _check_types(config):
-    """Every field is of the type that it declares; a whole number may stand for a float. NumPy's numbers become Python's."""
+def _check(config):
+    """ValueError for a field that is not of its type, choices or range; a whole number may stand for a float. NumPy's numbers become Python's."""
     for item in dataclasses.fields(config):
         value, kind = getattr(config, item.name), _kind(item)
         words, welcome = KINDS[kind]
-        if not (value is None and item.type == kind | None or isinstance(value, welcome) and isinstance(value, bool) == (kind is bool)):
+        choices, (fits, range_words) = item.metadata["choices"], item.metadata["holds"] or (lambda value: True, "")
+        if value is None and item.type == kind | None:
+            continue
+        if not (isinstance(value, welcome) and isinstance(value, bool) == (kind is bool)):
             raise ValueError(f"{item.name} is {value!r}; it must be {words}")
-        if value is not None and kind in (int, float):
+        if choices and value not in choices:
+            raise ValueError(f"{item.name} is {value!r}; choose one of {', '.join(choices)}")
+        if not fits(value):
+            raise ValueError(f"{item.name} is {value}; it must be {range_words}")
+        if kind in (int, float):
             object.__setattr__(config, item.name, kind(value))  # NumPy's cannot be saved as JSON, and its float64 widens a float32 update
-
-
-def _check_values(config, names, holds, words):
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not holds(value):
-            raise ValueError(f"{name} is {value}; it must be {words}")
-
-
-LEAST = 1e-30  # of what keeps a division from one by 0: float32 would take much smaller numbers for 0
-# Whatever is larger is a mistake in a flag or in someone's config.json, and would ask for more memory than there is.
-LIMITS = {"vocab_size": 2**24, "block_size": 2**20, "n_layer": 2**10, "n_head": 2**10, "n_kv_head": 2**10, "n_embd": 2**24, "n_inner": 2**24}
 
 
 @dataclass(frozen=True)
 class GPTConfig:
     """The shape of a model. Its defaults are GPT-2's architecture at a laptop's size."""
 
-    vocab_size: int = setting(2048, "number of tokens", paper="50257")
-    block_size: int = setting(256, "longest context in tokens", paper="2048")
-    n_layer: int = setting(4, "number of blocks", paper="96")
-    n_head: int = setting(4, "query heads per block", paper="96")
-    n_embd: int = setting(128, "width in channels", paper="12288")
-    n_kv_head: int | None = setting(None, "key/value heads per block; None: as many as query heads")
-    n_inner: int | None = setting(None, "width of the MLP; None: 4 n_embd, or 8/3 n_embd for swiglu", paper="4 n_embd")
+    vocab_size: int = setting(2048, "number of tokens", paper="50257", holds=WIDTH)
+    block_size: int = setting(256, "longest context in tokens", paper="2048", holds=TOKENS)
+    n_layer: int = setting(4, "number of blocks", paper="96", holds=HEADS)
+    n_head: int = setting(4, "query heads per block", paper="96", holds=HEADS)
+    n_embd: int = setting(128, "width in channels", paper="12288", holds=WIDTH)
+    n_kv_head: int | None = setting(None, "key/value heads per block; None: as many as query heads", holds=HEADS)
+    n_inner: int | None = setting(None, "width of the MLP; None: 4 n_embd, or 8/3 n_embd for swiglu", paper="4 n_embd", holds=WIDTH)
     norm: str = setting("layernorm", "normalisation", paper="layernorm", choices=("layernorm", "rmsnorm"))
     mlp: str = setting("gelu", "feed-forward layer", paper="gelu", choices=("gelu", "gelu_erf", "swiglu"))
     position: str = setting("learned", "how positions enter", paper="learned", choices=("learned", "sinusoidal", "rope", "alibi"))
     bias: bool = setting(True, "biases in linear layers and layernorm", paper="yes")
     tie: bool = setting(True, "the output layer shares the token embedding", paper="yes")
-    dropout: float = setting(0.0, "probability of dropping a channel on the residual path", paper="0 (tuning 0.2)")
-    norm_eps: float = setting(1e-5, "added to the variance in the normalisation", paper="1e-5")
-    rope_theta: float = setting(10000.0, "base of the rotary wavelengths")
+    dropout: float = setting(0.0, "probability of dropping a channel on the residual path", paper="0 (tuning 0.2)", holds=BELOW_ONE)
+    norm_eps: float = setting(1e-5, "added to the variance in the normalisation", paper="1e-5", holds=_between(LEAST, 1))
+    rope_theta: float = setting(10000.0, "base of the rotary wavelengths", holds=POSITIVE)
 
     def __post_init__(self):
-        _check_types(self)
-        for name, limit in LIMITS.items():
-            _check_values(self, [name], lambda value: 1 <= value <= limit, f"at least 1 and at most {limit}")
+        _check(self)
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd is {self.n_embd}, not a multiple of n_head {self.n_head}; change one of them")
-        if self.kv_heads < 1 or self.n_head % self.kv_heads:
+        if self.n_head % self.kv_heads:
             raise ValueError(f"n_kv_head is {self.n_kv_head}; it must divide n_head {self.n_head}")
         if self.position == "rope" and self.head_size % 2:
             raise ValueError(f"head size {self.head_size} is odd; rope turns channels in pairs: change n_embd or n_head")
         if self.position == "sinusoidal" and self.n_embd % 2:
             raise ValueError(f"n_embd is {self.n_embd}; sinusoidal positions need an even width")
-        _check_values(self, ["dropout"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
-        _check_values(self, ["norm_eps"], lambda value: LEAST <= value <= 1.0, f"at least {LEAST} and at most 1")
-        _check_values(self, ["rope_theta"], lambda value: 0.0 < value < math.inf, "a number above 0")
-        _check_choices(self)
 
     @classmethod
     def choices(cls, name):
@@ -122,37 +120,29 @@ class GPTConfig:
 class TrainConfig:
     """One training run. The defaults are the pretraining recipe; `SFT` below changes what differs for tuning."""
 
-    tokens: int = setting(1_700_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations")
-    batch_tokens: int = setting(1024, "tokens per optimizer step", paper="3.2 M")
+    tokens: int = setting(1_700_000, "tokens to train on in total", paper="300 G (GPT-3), then 13 k prompts of demonstrations", holds=COUNT)
+    batch_tokens: int = setting(1024, "tokens per optimizer step", paper="3.2 M", holds=COUNT)
     optimizer: str = setting("muon", "muon: matrices by Muon, the rest by AdamW", paper="adam", choices=("adamw", "muon"))
-    lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 5.03e-6)")
-    muon_lr: float = setting(0.01, "peak learning rate of Muon")
+    lr: float = setting(4e-3, "peak learning rate of AdamW", paper="6e-5 (tuning 5.03e-6)", holds=NOT_NEGATIVE)
+    muon_lr: float = setting(0.01, "peak learning rate of Muon", holds=NOT_NEGATIVE)
     schedule: str = setting("linear", "shape of the decay", paper="cosine", choices=("linear", "cosine"))
-    warmup: float = setting(0.02, "fraction of the steps with a rising learning rate")
-    flat: float = setting(0.6, "fraction of the steps after which a linear decay begins", paper="0")
-    final_lr: float = setting(0.05, "learning rate at the end, as a fraction of the peak", paper="0.1")
-    beta1: float = setting(0.9, "AdamW's decay of the mean", paper="0.9")
-    beta2: float = setting(0.95, "AdamW's decay of the variance", paper="0.95")
-    eps: float = setting(1e-8, "AdamW's guard against division by zero", paper="1e-8")
-    weight_decay: float = setting(0.1, "decoupled decay of matrices", paper="0.1")
-    clip: float = setting(1.0, "largest norm of the whole gradient; 0: none", paper="1.0")
-    replay: float = setting(0.25, "tuning only: fraction of each batch that is pretraining text", paper="PPO-ptx")
-    seed: int = setting(0, "seed of the weights, the data and the dropout")
-    shards: int = setting(0, "pieces of each batch whose gradients are added in order; 0: one per core, 2 to 4; above 20 M parameters 2")
-    workers: int = setting(0, "threads that process shards; 0: one per core (results do not depend on it)")
-    eval_every: int = setting(250, "steps between evaluations on held-out text")
-    save_every: int = setting(500, "steps between checkpoints")
+    warmup: float = setting(0.02, "fraction of the steps with a rising learning rate", holds=FRACTION)
+    flat: float = setting(0.6, "fraction of the steps after which a linear decay begins", paper="0", holds=FRACTION)
+    final_lr: float = setting(0.05, "learning rate at the end, as a fraction of the peak", paper="0.1", holds=FRACTION)
+    beta1: float = setting(0.9, "AdamW's decay of the mean", paper="0.9", holds=BELOW_ONE)
+    beta2: float = setting(0.95, "AdamW's decay of the variance", paper="0.95",
+                           holds=(lambda value: 0.001 <= value < 1, "in [0.001, 1)"))  # below, rounding eats the new variance
+    eps: float = setting(1e-8, "AdamW's guard against division by zero", paper="1e-8", holds=(lambda value: LEAST <= value < math.inf, f"a number, at least {LEAST}"))
+    weight_decay: float = setting(0.1, "decoupled decay of matrices", paper="0.1", holds=NOT_NEGATIVE)
+    clip: float = setting(1.0, "largest norm of the whole gradient; 0: none", paper="1.0", holds=NOT_NEGATIVE)
+    replay: float = setting(0.25, "tuning only: fraction of each batch that is pretraining text", paper="PPO-ptx", holds=BELOW_ONE)
+    seed: int = setting(0, "seed of the weights, the data and the dropout", holds=NOT_NEGATIVE)
+    shards: int = setting(0, "pieces of each batch whose gradients are added in order; 0: one per core, 2 to 4; above 20 M parameters 2", holds=WORKERS)
+    workers: int = setting(0, "threads that process shards; 0: one per core (results do not depend on it)", holds=WORKERS)
+    eval_every: int = setting(250, "steps between evaluations on held-out text", holds=COUNT)
+    save_every: int = setting(500, "steps between checkpoints", holds=COUNT)
 
-    def __post_init__(self):
-        _check_types(self)
-        _check_values(self, ["tokens", "batch_tokens", "eval_every", "save_every"], lambda value: 1 <= value <= 2**53, "at least 1 and at most 2**53")
-        _check_values(self, ["warmup", "flat", "final_lr"], lambda value: 0.0 <= value <= 1.0, "a fraction between 0 and 1")
-        _check_values(self, ["beta1", "replay"], lambda value: 0.0 <= value < 1.0, "in [0, 1)")
-        _check_values(self, ["beta2"], lambda value: 0.001 <= value < 1.0, "in [0.001, 1)")  # below, rounding eats the new variance
-        _check_values(self, ["lr", "muon_lr", "weight_decay", "clip", "seed"], lambda value: 0 <= value < math.inf, "a number, 0 or more")
-        _check_values(self, ["eps"], lambda value: LEAST <= value < math.inf, f"a number, at least {LEAST}")
-        _check_values(self, ["shards", "workers"], lambda value: 0 <= value <= 1024, "between 0 and 1024")
-        _check_choices(self)
+    __post_init__ = _check
 
     @property
     def steps(self):
@@ -164,21 +154,15 @@ class TrainConfig:
 class SampleConfig:
     """How the next token is drawn from the logits."""
 
-    max_new_tokens: int = setting(64, "longest continuation in tokens")
-    temperature: float = setting(1.0, "logits are divided by it; 0: always the likeliest token", paper="0 to 1")
-    top_k: int = setting(0, "keep only the k likeliest tokens; 0: all")
-    top_p: float = setting(1.0, "keep the smallest set of tokens with this much probability")
-    min_p: float = setting(0.0, "keep tokens with at least this fraction of the likeliest one's probability")
-    repetition_penalty: float = setting(1.0, "divide the positive logits of tokens already present, multiply the negative ones")
-    seed: int | None = setting(None, "seed of the draws; None: a new one each time")
+    max_new_tokens: int = setting(64, "longest continuation in tokens", holds=NOT_NEGATIVE)
+    temperature: float = setting(1.0, "logits are divided by it; 0: always the likeliest token", paper="0 to 1", holds=NOT_NEGATIVE)
+    top_k: int = setting(0, "keep only the k likeliest tokens; 0: all", holds=NOT_NEGATIVE)
+    top_p: float = setting(1.0, "keep the smallest set of tokens with this much probability", holds=(lambda value: 0 < value <= 1, "above 0 and at most 1"))
+    min_p: float = setting(0.0, "keep tokens with at least this fraction of the likeliest one's probability", holds=FRACTION)
+    repetition_penalty: float = setting(1.0, "divide the positive logits of tokens already present, multiply the negative ones", holds=POSITIVE)
+    seed: int | None = setting(None, "seed of the draws; None: a new one each time", holds=NOT_NEGATIVE)
 
-    def __post_init__(self):
-        _check_types(self)
-        _check_values(self, ["temperature"], lambda value: 0.0 <= value < math.inf, "a finite number, 0 or more (0 takes the likeliest token)")
-        _check_values(self, ["max_new_tokens", "top_k", "seed"], lambda value: value >= 0, "0 or more")
-        _check_values(self, ["top_p"], lambda value: 0.0 < value <= 1.0, "above 0 and at most 1 (1 keeps every token)")
-        _check_values(self, ["min_p"], lambda value: 0.0 <= value <= 1.0, "between 0 (off) and 1")
-        _check_values(self, ["repetition_penalty"], lambda value: 0.0 < value < math.inf, "above 0 (1: off)")
+    __post_init__ = _check
 
 
 # Sizes of our own models (rotary positions, otherwise GPT-2's body); `micro` is what `make` trains.
@@ -213,6 +197,15 @@ def add_flags(parser, defaults, skip=()):
             kind = _kind(item)
             parser.add_argument(flag, type=kind, default=None, choices=item.metadata["choices"],
                                 metavar=None if item.metadata["choices"] else kind.__name__.upper(), help=note.replace("%", "%%"))
+
+
+def check_least(arguments, **least):
+    """ValueError for a flag, by the name of its value, that was given and lies below the least that it may be."""
+    for name, smallest in least.items():
+        value = getattr(arguments, name, None)
+        if value is not None and value < smallest:
+            flag = ("-" if len(name) == 1 else "--") + name.replace("_", "-")
+            raise ValueError(f"{flag} is {value}; it must be {f'at least {smallest}' if smallest else '0 or more'}")
 
 
 def from_flags(defaults, arguments):

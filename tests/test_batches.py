@@ -21,7 +21,7 @@ def test_every_token_of_the_stream_is_predicted_once():
     batch = rows.batch(np.arange(4))
     np.testing.assert_array_equal(batch.targets.ravel(), ids[1:])
     np.testing.assert_array_equal(batch.ids.ravel(), ids[:-1])
-    assert batch.mask is None and batch.tokens() == 28
+    assert batch.mask.all() and batch.tokens() == 28
 
 
 def test_documents_of_the_stream_do_not_meet():
@@ -84,7 +84,7 @@ def test_shards_are_the_batch_in_order():
     assert sum(s.tokens() for s in shards) == batch.tokens() == 21
 
 
-def test_joining_fills_in_what_one_side_lacks():
+def test_joining_deals_the_second_batch_out_among_the_first():
     plain = batches.rows_from_stream(np.arange(11, dtype=np.int32), 5).batch(np.arange(2))
     packed = batches.pack(examples(), 5, pad=0).batch(np.arange(3))
     both = batches.join(packed, plain)

@@ -16,9 +16,10 @@ from minigpt.course.draw import Draw, expect_close, shrink
 from minigpt.course.exercises import find_exercise, read_exercises
 from minigpt.course.grade import as_json, as_table, grade
 from minigpt.course.notebook import write_notebook
+from minigpt.course.plans import stale_overviews, write_overviews
 from minigpt.course.run import fill, run_cells, source_of
 from minigpt.course.walk import plain_maths, walk
-from minigpt.course.weave import lesson_map, weave, write_map
+from minigpt.course.weave import weave
 from minigpt.show.plot import data_hash, draw_map, new_figure, read_hash, save_svg
 
 LESSON = '''\
@@ -285,22 +286,19 @@ def test_what_varies_twice_in_a_row_hides_nothing_behind_it(fresh):
     assert "print(6)" in check(read_lesson(path))[0]
 
 
-def test_the_map_lists_the_lessons_there_are(folder):
-    text = lesson_map(folder.parent)
-    assert "| [77. Doubling](77_doubling/) | What is twice a number? | nothing | a function | 5 | 5 |" in text
-
-
-def test_the_index_of_lessons_stands_in_the_readme_that_has_a_place_for_it(folder, tmp_path):
-    lessons, page = tmp_path / "course" / "lessons", tmp_path / "course" / "README.md"
+@pytest.mark.parametrize("page, row", [("README.md", "| [77. Doubling](lessons/77_doubling/) | What is twice a number? |"),
+                                       ("lessons/README.md", "| [77. Doubling](77_doubling/) | What is twice a number? | nothing | a function | 5 | 5 |")])
+def test_the_tables_of_all_lessons_stand_in_the_pages_that_have_a_place_for_them(folder, tmp_path, page, row):
+    lessons, page = tmp_path / "course" / "lessons", tmp_path / "course" / page
     shutil.copytree(folder, lessons / folder.name)
-    write_map(lessons)
-    assert not page.exists() and cli._stale_overviews(lessons) == []
+    write_overviews(lessons)
+    assert not page.exists() and stale_overviews(lessons) == []
     for text, written in (("Mine.\n", False), ("Mine.\n<!-- lessons -->\n<!-- end lessons -->\n", True)):
         page.write_text(text, encoding="utf-8")
-        assert len(cli._stale_overviews(lessons)) == written
-        write_map(lessons)
-        assert ("| [77. Doubling](lessons/77_doubling/) | What is twice a number? |" in page.read_text(encoding="utf-8")) == written
-        assert cli._stale_overviews(lessons) == []
+        assert len(stale_overviews(lessons)) == written
+        write_overviews(lessons)
+        assert (row in page.read_text(encoding="utf-8")) == written
+        assert stale_overviews(lessons) == []
 
 
 # --- walking, notebooks

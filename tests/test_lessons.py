@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson
-from minigpt.course.cli import _stale_overviews
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
+from minigpt.course.plans import overviews, stale_overviews
 from minigpt.course.rooms import PACKAGE, module_file, public_names
 from minigpt.course.walk import plain_maths
 
@@ -321,7 +321,7 @@ def test_every_page_is_fresh(folder, complaints):
 
 
 def test_the_maps_and_plans_are_fresh():
-    assert _stale_overviews(lessons_folder()) == []
+    assert len(overviews(lessons_folder())) == 4 and stale_overviews(lessons_folder()) == []
 
 
 @each_lesson

@@ -142,15 +142,6 @@ def test_encode_returns_what_is_asked_for(tok):
         tok.encode("a", return_tensors="pt")
 
 
-def test_encode_documents(tok):
-    texts = ["The lower", "", "中文 <|end|>"]
-    ids, offsets = tok.encode_documents(iter(texts))
-    assert ids.dtype == np.int32 and offsets.tolist()[:3] == [0, len(tok.encode("The lower")), len(tok.encode("The lower"))]
-    assert [tok.decode(ids[a:b]) for a, b in zip(offsets, offsets[1:])] == texts
-    ids, offsets = tok.encode_documents([])
-    assert ids.shape == (0,) and offsets.tolist() == [0]
-
-
 def test_special_tokens_follow_the_rules_of_tiktoken(tok):
     end, text = tok.special_tokens["<|end|>"], "a<|end|>b"
     assert tok.encode(text, allowed_special="all") == tok.encode(text, allowed_special=("<|end|>",)) == [97, end, 98]

@@ -111,7 +111,8 @@ def test_the_tokenizer_is_the_same_with_either_backend(split, monkeypatch):
         fast = Tokenizer.train(texts, 700, SPECIALS, split, backend="fast")
     del fast._plain
     assert (fast.vocabulary, fast.merges) == (plain.vocabulary, plain.merges)
-    for ids, expected in zip(fast.encode_documents(texts), plain.encode_documents(texts)):
+    spelled = [splitting.replace_surrogates(text) for text in texts]
+    for ids, expected in zip(fast._encode_texts(spelled), plain._encode_texts(spelled)):
         np.testing.assert_array_equal(ids, expected)
     whole = "".join(texts)
     ids = plain.encode(whole, allowed_special="all")

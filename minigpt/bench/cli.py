@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from minigpt.bench import child, measure, operations, recipe, steps, tokenizers
+from minigpt.config import check_least
 from minigpt.files import write_json
 from minigpt.nn.gpt import transformer_specs
 from minigpt.show.progress import Progress, table
@@ -35,8 +36,7 @@ def add_bench_arguments(parser):
 
 def run_bench(arguments):
     """Measure and print."""
-    if arguments.pairs < 1:
-        raise ValueError(f"--pairs is {arguments.pairs}; it must be at least 1")
+    check_least(arguments, pairs=1)
     if unknown := set(arguments.shapes) - set(steps.SHAPES):
         raise ValueError(f"--shapes holds {sorted(unknown)[0]!r}; choose from {''.join(steps.SHAPES)}")
     if not arguments.shapes:

@@ -8,7 +8,7 @@ from minigpt.commands import expected
 from minigpt.commands.ahead import compile_ahead
 from minigpt.commands.folders import spare_tokenizer
 from minigpt.commands.stages import DEV, DRAWING, draw_tuning, finish, run_folder, tune_with_evaluation, world_tokenizer
-from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT
+from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, check_least
 from minigpt.evaluate import tasks
 from minigpt.evaluate.report import ALL, counts, rows_as_text
 from minigpt.files import make_folder, read_json, write_json
@@ -52,11 +52,8 @@ def run_run(arguments):
     for name, tokens in zip(("pretrain_tokens", "sft_tokens"), TOKENS.get(arguments.world, (PRETRAIN.tokens, SFT.tokens))):
         if getattr(arguments, name) is None:
             setattr(arguments, name, tokens)
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}; it must be at least 1")
+    check_least(arguments, pretrain_tokens=1, sft_tokens=1, n=1)
     settings = {name: value for name, value in vars(arguments).items() if name not in ("out", "readme", "record")}
-    if arguments.n < 1:
-        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
     if arguments.readme and arguments.world != "small":
         raise ValueError(f"--readme writes the table of the small world, --world is {arguments.world}; leave one of them out")
     pretraining = dataclasses.replace(PRETRAIN, tokens=arguments.pretrain_tokens, seed=arguments.seed)

@@ -7,7 +7,7 @@ import numpy as np
 
 from minigpt.commands.ahead import compile_ahead
 from minigpt.commands.folders import spare, spare_tokenizer
-from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, from_flags
+from minigpt.config import ARCHITECTURES, PRESETS, PRETRAIN, SFT, GPTConfig, add_flags, check_least, from_flags
 from minigpt.evaluate import tasks
 from minigpt.files import find_folder, make_folder, parse_json, read_bytes, read_json, write_json
 from minigpt.interop import safetensors
@@ -178,9 +178,7 @@ def add_sft_arguments(parser):
 def run_sft(arguments):
     """Tune a model on instructions and save it."""
     base, config = find_folder(arguments.model), from_flags(SFT, arguments)
-    for name, value, least in (("--dev", arguments.dev, 0), ("--show", arguments.show, 1)):
-        if value is not None and value < least:
-            raise ValueError(f"{name} is {value}; it must be at least {least}")
+    check_least(arguments, dev=0, show=1)
     if arguments.instructions and arguments.families:
         raise ValueError("--families chooses among the world's instructions; leave it out, or --instructions")
     if arguments.instructions and arguments.dev is not None:
@@ -346,8 +344,7 @@ def add_gradcheck_arguments(parser):
 
 def run_gradcheck(arguments):
     """Every parameter of a two-layer model, for every norm, MLP and position option, against finite differences in float64."""
-    if arguments.seed < 0:
-        raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
+    check_least(arguments, seed=0)
     rows, worst, mixes = [], 0.0, list(itertools.product(NORMS, MLPS, POSITIONS, (None, 2)))
     progress = Progress("checking", len(mixes), unit="models")  # minutes, where kernels are to be compiled
     for norm, mlp, position, n_kv_head in mixes:

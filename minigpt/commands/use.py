@@ -8,7 +8,7 @@ import os
 import random
 import sys
 
-from minigpt.config import ANSWER, SampleConfig, add_flags, from_flags
+from minigpt.config import ANSWER, SampleConfig, add_flags, check_least, from_flags
 from minigpt.evaluate import report, tasks
 from minigpt.evaluate.metrics import bits_per_byte, paired
 from minigpt.files import find_folder
@@ -163,10 +163,7 @@ def add_eval_arguments(parser):
 
 def run_eval(arguments):
     """Score one or two models on the same held-out prompts."""
-    if arguments.n is not None and arguments.n < 1:
-        raise ValueError(f"-n is {arguments.n}; it must be at least 1")
-    if arguments.seed < 0:
-        raise ValueError(f"--seed is {arguments.seed}; it must be 0 or more")
+    check_least(arguments, n=1, seed=0, show=0)
     if arguments.against and find_folder(arguments.model).samefile(find_folder(arguments.against)):
         raise ValueError(f"{arguments.model} would be compared with itself; name another model")
     if arguments.readme and not arguments.report:
@@ -175,8 +172,8 @@ def run_eval(arguments):
         raise ValueError("--json prints counts; leave --handwritten and --report out")
     if arguments.handwritten and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.careless or arguments.n or arguments.split):
         raise ValueError("--handwritten shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --careless, --split and -n out")
-    if arguments.show < 0 or arguments.show and (arguments.handwritten or arguments.json):
-        raise ValueError(f"--show is {arguments.show}; it must be 0 or more, and without --handwritten, which shows every answer, and --json")
+    if arguments.show and (arguments.handwritten or arguments.json):
+        raise ValueError("--show goes without --handwritten, which shows every answer, and without --json; leave one of them out")
     if arguments.careless and arguments.readme:
         raise ValueError("--readme writes the table of the prompts as they are; leave --careless out")
     if arguments.report and arguments.by:

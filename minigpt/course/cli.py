@@ -3,15 +3,16 @@ import secrets
 import sys
 from pathlib import Path
 
+from minigpt.config import check_least
 from minigpt.course.apart import grade_apart
 from minigpt.course.cells import find_folders, find_lesson, lessons_folder, read_lesson
 from minigpt.course.check import check
 from minigpt.course.exercises import LEVELS, choose_exercises, find_exercise
 from minigpt.course.grade import Grade, as_json, as_table
 from minigpt.course.notebook import write_notebook
-from minigpt.course.plans import PLANS, plan_table, write_plans
+from minigpt.course.plans import stale_overviews, write_overviews
 from minigpt.course.walk import walk
-from minigpt.course.weave import index_page, lesson_index, lesson_map, weave, write_map
+from minigpt.course.weave import weave
 from minigpt.show.progress import table
 
 
@@ -33,7 +34,6 @@ def add_lesson_arguments(parser):
         add = actions.add_parser(name, help=text)
         add.add_argument("lesson", nargs="?", help="its number, such as 05")
         add.add_argument("--all", action="store_true", help="every lesson")
-    return parser
 
 
 def run_lesson(args):
@@ -63,8 +63,7 @@ def _weave(lessons, folder):
     for lesson in lessons:
         weave(lesson)
         print(lesson.folder / "README.md")
-    write_map(folder)
-    write_plans(folder)
+    write_overviews(folder)
     return 0
 
 
@@ -76,20 +75,9 @@ def _check(lessons, folder):
         print(f"{lesson.title}: {'stale' if found else 'fresh'}", flush=True)
         complaints += found
     if folder:
-        complaints += _stale_overviews(folder)
+        complaints += stale_overviews(folder)
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
-
-
-def _stale_overviews(folder):
-    """The map and the index of all lessons and the teacher's plans, which are made from all of them -> complaints"""
-    page, teaching = folder / "README.md", folder / "guides" / "teaching.md"
-    stale = [] if page.exists() and page.read_text(encoding="utf-8") == lesson_map(folder) else [page]
-    plans = teaching.read_text(encoding="utf-8") if teaching.exists() else None
-    project = index_page(folder)
-    stale += [project] if project and lesson_index(folder) not in project.read_text(encoding="utf-8") else []
-    stale += [teaching] if plans and not all(plan_table(weeks, folder) in plans for weeks in PLANS.values()) else []
-    return [f"{path} is stale: python -m minigpt lesson weave --all" for path in stale]
 
 
 def _hint(args, folder):
@@ -108,15 +96,13 @@ def add_grade_arguments(parser):
     parser.add_argument("--file", type=Path, help="the file to grade (default: the lesson's exercises.py)")
     parser.add_argument("--seed", type=int, help="of the random inputs (default: another one each time)")
     parser.add_argument("--json", action="store_true", help="print the result for machines")
-    return parser
 
 
 def run_grade(args):
     """Prints the points. -> exit code: 0 when all points were earned"""
     chapter, dot, _ = args.lesson.partition(".")
     lesson = find_lesson(chapter, lessons_folder())
-    if args.seed is not None and args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
+    check_least(args, seed=0)
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
     number = args.lesson if dot else None
     try:

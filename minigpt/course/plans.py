@@ -1,10 +1,10 @@
-"""The teacher's plans: which lessons in which week, and what the work is worth. Points of exercises come from the lessons."""
+"""What is made from all lessons together: their map, their index, and the teacher's plans of which lesson comes in which week."""
 from pathlib import Path
 from typing import NamedTuple
 
-from minigpt.course.cells import find_folders
+from minigpt.course.cells import find_folders, read_lesson
 from minigpt.course.exercises import read_exercises
-from minigpt.show.readme import markdown_table, update_section
+from minigpt.show.readme import markdown_table, read_section, update_section
 
 
 class Week(NamedTuple):
@@ -57,8 +57,27 @@ def plan_table(weeks, folder):
     return markdown_table(rows, ["week", "lessons", "in class", "besides the exercises", "exercises", "other"], right=(0, 4, 5))
 
 
-def write_plans(folder):
-    """Writes the plans into lessons/guides/teaching.md, where there is such a page."""
-    page = Path(folder) / "guides" / "teaching.md"
-    for name, weeks in PLANS.items() if page.exists() else ():
-        update_section(name, plan_table(weeks, folder), page)
+def overviews(folder):
+    """lessons/ -> (page, name of the section, text) of every table that is made from all lessons; pages without a place for it are left out."""
+    lessons, map_rows, index_rows = Path(folder), [], []
+    for path in find_folders(folder).values():
+        lesson, points = read_lesson(path / "lesson.py"), sum(exercise.points for exercise in read_exercises(path))
+        header = lesson.header
+        map_rows.append([f"[{lesson.title}]({path.name}/)", *(header[key] for key in ("question", "needs", "builds", "minutes")), points])
+        index_rows.append([f"[{lesson.title}]({lessons.name}/{path.name}/)", header["question"]])
+    tables = [(lessons / "README.md", "lessons", markdown_table(map_rows, ["lesson", "the question", "you need", "you build", "minutes", "points"])),
+              (lessons.parent / "README.md", "lessons", markdown_table(index_rows, ["lesson", "the question"])),
+              *((lessons / "guides" / "teaching.md", name, plan_table(weeks, folder)) for name, weeks in PLANS.items())]
+    return [(page, name, text) for page, name, text in tables if page.exists() and f"<!-- {name} -->" in page.read_text(encoding="utf-8")]
+
+
+def write_overviews(folder):
+    """Writes them into their pages."""
+    for page, name, text in overviews(folder):
+        update_section(name, text, page)
+
+
+def stale_overviews(folder):
+    """Those that are not what would be written -> complaints"""
+    return [f"{page} is stale: python -m minigpt lesson weave --all" for page, name, text in overviews(folder)
+            if read_section(name, page)[1] != text + "\n"]

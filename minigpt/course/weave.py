@@ -3,15 +3,12 @@ import datetime
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
-from minigpt.course.cells import find_folders, read_lesson
 from minigpt.course.exercises import read_exercises
 from minigpt.course.rooms import listing
 from minigpt.course.run import IMAGE, run_cells
 from minigpt.files import atomic_write
 from minigpt.nn.threads import processor
-from minigpt.show.readme import markdown_table, update_section
 
 CHECKSUM = "<!-- page sha256 "
 
@@ -97,53 +94,3 @@ def _show(output):
 
 def _fence(lines):
     return "```text\n" + "\n".join(line.rstrip() for line in lines).strip("\n") + "\n```"
-
-
-def lesson_map(folder):
-    """lessons/ -> the text of lessons/README.md: every lesson that exists, from its header."""
-    rows = []
-    for path in find_folders(folder).values():
-        lesson = read_lesson(path / "lesson.py")
-        points = sum(exercise.points for exercise in read_exercises(path))
-        rows.append(f"| [{lesson.title}]({path.name}/) | {lesson.header['question']} | {lesson.header['needs']} "
-                    f"| {lesson.header['builds']} | {lesson.header['minutes']} | {points} |")
-    return "\n".join([
-        "<!-- made from the headers of the lessons by `python -m minigpt lesson weave --all`: change those -->",
-        "# Lessons", "",
-        "Each lesson asks one question and answers it with code that you can run. The pages are made by running the scripts, "
-        "so every number and figure on them is what the code really gave.", "",
-        "| lesson | the question | you need | you build | minutes | points |", "|---|---|---|---|---|---|", *rows, "",
-        "Four ways to use a lesson:", "",
-        "* **read** it here: open its folder;",
-        "* **run** it: `python lessons/05_self_attention/lesson.py`;",
-        "* **walk** through it in the terminal, cell by cell: `python -m minigpt lesson walk 05`;",
-        "* open it as a **notebook**: `python -m minigpt lesson notebook 05`, or open `lesson.py` in an editor that knows cells.", "",
-        "Then solve its `exercises.py`. `python -m minigpt grade 05` gives points and shows the smallest input that fails. "
-        "`python -m minigpt lesson hint 05.1` helps.", "",
-        "Beside the lessons:", "",
-        "* [four ways through](guides/reading_paths.md), by what you want;",
-        "* [five extensions](recipes/) of at most twenty lines: a norm, a position scheme, a loss, a task family, a kernel;",
-        "* [train on your own text](guides/own_text.md), [tune on your own instructions](guides/own_instructions.md);",
-        "* [troubleshooting](guides/troubleshooting.md): symptom, cause, command;",
-        "* [for teachers](guides/teaching.md): plans of fourteen and of six weeks, points, a bug hunt;",
-        "* [LOG.md](LOG.md): what was tried, to make it fast and to make it answer well, and what lost.", ""])
-
-
-def lesson_index(folder):
-    """lessons/ -> the table of the lessons in the README of the project, which the folder stands in."""
-    lessons = [read_lesson(path / "lesson.py") for path in find_folders(folder).values()]
-    rows = [[f"[{lesson.title}]({lesson.folder.parent.name}/{lesson.folder.name}/)", lesson.header["question"]] for lesson in lessons]
-    return markdown_table(rows, ["lesson", "the question"])
-
-
-def index_page(folder):
-    """lessons/ -> the README that holds the place of its index, or None"""
-    page = Path(folder).parent / "README.md"
-    return page if page.exists() and "<!-- lessons -->" in page.read_text(encoding="utf-8") else None
-
-
-def write_map(folder):
-    """Writes lessons/README.md, and the index into the project's README."""
-    atomic_write(Path(folder) / "README.md", lesson_map(folder).encode("utf-8"))
-    if page := index_page(folder):
-        update_section("lessons", lesson_index(folder), page)

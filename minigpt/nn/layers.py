@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
-from minigpt.nn.ops import scatter
+from minigpt.nn import ops
 from minigpt.nn.params import Spec
 
 
@@ -278,28 +278,12 @@ def attention_step(p, name, x, keys, values, length, ctx):
     x (B, S, C); keys and values (B, Tmax, K, D), filled up to `length`, to which S entries are added -> y (B, S, C)
     ctx.starts (B, S): the first entry that each new token may see; None: 0.
     """
-    H, K = ctx.config.n_head, ctx.config.kv_heads
-    B, S, C = x.shape
     q, k, v, _ = _qkv_forward(p, name, x, ctx)
-    end = length + S
+    end = length + x.shape[1]
     keys[:, length:end], values[:, length:end] = k, v
-    if length == 0:  # the whole prompt at once: the training operation does it
-        out, _ = ctx.ops.attention_forward(q, k, v, ctx.starts, ctx.tables.slopes)
-        return linear_forward(p, f"{name}.c_proj", out.reshape(B, S, C), ctx)[0]
-    query = q.reshape(B, S, K, H // K, -1).transpose(0, 2, 3, 1, 4)  # (B, K, G, S, D)
-    key = keys[:, :end].transpose(0, 2, 3, 1)[:, :, None]  # (B, K, 1, D, end)
-    value = values[:, :end].transpose(0, 2, 1, 3)[:, :, None]  # (B, K, 1, end, D)
-    scores = (query @ key) * (1.0 / math.sqrt(q.shape[-1]))  # (B, K, G, S, end)
-    distance = np.arange(length, end)[:, None] - np.arange(end)  # (S, end)
-    if ctx.tables.slopes is not None:
-        scores -= ctx.tables.slopes.reshape(K, H // K, 1, 1) * distance.astype(scores.dtype)
-    hidden = np.broadcast_to(distance < 0, (B, S, end))
-    if ctx.starts is not None:
-        hidden = hidden | (np.arange(end) < ctx.starts[:, :, None])  # (B, S, end)
-    scores[np.broadcast_to(hidden[:, None, None], scores.shape)] = -np.inf
-    probs, _ = ctx.ops.softmax_forward(scores)
-    out = (probs @ value).transpose(0, 3, 1, 2, 4).reshape(B, S, C)
-    return linear_forward(p, f"{name}.c_proj", out, ctx)[0]
+    attend = ops.attention_forward if length else ctx.ops.attention_forward  # a whole prompt is what the kernel is for
+    out, _ = attend(q, keys[:, :end], values[:, :end], ctx.starts, ctx.tables.slopes)  # (B, S, H, D)
+    return linear_forward(p, f"{name}.c_proj", out.reshape(x.shape), ctx)[0]
 
 
 # The block
@@ -336,7 +320,7 @@ def block_backward(p, g, name, dy, cache, ctx):
     dh = ctx.ops.dropout_backward(dy, drop2)  # y = x + dropout(mlp(norm(x)))
     dh = mlp.backward(p, g, f"{name}.mlp", dh, fc, ctx)
     dx = dy + norm.backward(p, g, f"{name}.ln_2", dh, norm2, ctx)
-    dx = dx if kept is None else scatter(dx, kept, shape)  # (B, T, C)
+    dx = dx if kept is None else ops.scatter(dx, kept, shape)  # (B, T, C)
     dh = ctx.ops.dropout_backward(dx, drop1)  # x = x + dropout(attention(norm(x)))
     dh = attention_backward(p, g, f"{name}.attn", dh, attn, ctx)
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)

@@ -212,26 +212,27 @@ def rope_backward(dy, cache):
 def attention_forward(q, k, v, starts=None, slopes=None):
     """softmax(q k^T / sqrt(D)) v, causal (Vaswani et al. 2017, eq. 1), with grouped queries (Ainslie et al. 2023).
 
-    q (B, T, H, D), k and v (B, T, K, D), H a multiple of K -> out (B, T, H, D)
-    starts (B, T): the first position that each query may see (packed documents); None: 0.
+    q (B, S, H, D), k and v (B, T, K, D), H a multiple of K -> out (B, S, H, D)
+    S is T, or less where only the last positions ask (decoding with a cache; the kernel has all of them).
+    starts (B, S): the first position that each query may see (packed documents); None: 0.
     slopes (H,): ALiBi's penalty per step of distance (Press et al. 2022); None: none.
-    The cache keeps the (B, K, H/K, T, T) probabilities.
+    The cache keeps the (B, K, H/K, S, T) probabilities.
     """
-    B, T, H, D = q.shape
-    K = k.shape[2]
-    query = q.reshape(B, T, K, H // K, D).transpose(0, 2, 3, 1, 4)  # (B, K, G, T, D)
+    B, S, H, D = q.shape
+    T, K = k.shape[1:3]
+    query = q.reshape(B, S, K, H // K, D).transpose(0, 2, 3, 1, 4)  # (B, K, G, S, D)
     key = k.transpose(0, 2, 1, 3)[:, :, None]  # (B, K, 1, T, D)
     value = v.transpose(0, 2, 1, 3)[:, :, None]  # (B, K, 1, T, D)
-    scores = (query @ key.swapaxes(-1, -2)) * (1.0 / math.sqrt(D))  # (B, K, G, T, T)
-    distance = np.arange(T)[:, None] - np.arange(T)  # (T, T), query position minus key position
+    scores = (query @ key.swapaxes(-1, -2)) * (1.0 / math.sqrt(D))  # (B, K, G, S, T)
+    distance = np.arange(T - S, T)[:, None] - np.arange(T)  # (S, T), query position minus key position
     if slopes is not None:
         scores -= slopes.reshape(K, H // K, 1, 1) * distance.astype(scores.dtype)
-    hidden = np.broadcast_to(distance < 0, (B, T, T))
+    hidden = np.broadcast_to(distance < 0, (B, S, T))
     if starts is not None:
-        hidden = hidden | (np.arange(T) < starts[:, :, None])  # (B, T, T)
+        hidden = hidden | (np.arange(T) < starts[:, :, None])  # (B, S, T)
     scores[np.broadcast_to(hidden[:, None, None], scores.shape)] = -np.inf
-    probs, _ = softmax_forward(scores)  # (B, K, G, T, T)
-    out = (probs @ value).transpose(0, 3, 1, 2, 4).reshape(B, T, H, D)
+    probs, _ = softmax_forward(scores)  # (B, K, G, S, T)
+    out = (probs @ value).transpose(0, 3, 1, 2, 4).reshape(B, S, H, D)
     return out, (query, key, value, probs)
 
 

@@ -1,6 +1,7 @@
 """P(w_1..w_T | instruction) = prod P(w_t | w_<t, instruction), made visible: the formula of the whole project as a table."""
 import numpy as np
 
+from minigpt.nn.ops import cross_entropy_forward
 from minigpt.show.progress import table
 
 
@@ -13,15 +14,8 @@ def continuation_logprobs(model, prompt, continuation):
         raise ValueError(f"id {outside[0]} is outside the vocabulary of {model.config.vocab_size}")
     ids = np.array([[*prompt, *continuation]])
     logits, _ = model.forward(ids[:, :-1])  # (1, n + T - 1, V)
-    rows = _log_softmax(logits[0, len(prompt) - 1 :])  # (T, V)
-    return rows[np.arange(len(continuation)), continuation]
-
-
-def _log_softmax(logits):
-    """log softmax along the last axis in float64. (..., V) -> (..., V)"""
-    z = logits.astype(np.float64)
-    z -= z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    nll, _ = cross_entropy_forward(logits[0, len(prompt) - 1 :].astype(np.float64), continuation)  # (T, V) -> (T,)
+    return -nll
 
 
 def explain(assistant, generation, others):

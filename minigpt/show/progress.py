@@ -11,7 +11,10 @@ CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(cod
 
 
 class Progress:
-    """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update. Without a label nothing is shown. On a terminal one line is rewritten, elsewhere a new one every `every` seconds."""
+    """Progress of `total` units of work, counted from `done`; the speed is that of what comes after the first update.
+
+    On a terminal one line is rewritten, elsewhere a new one is written every `every` seconds; without a label none is.
+    """
 
     def __init__(self, label, total, done=0, unit="tokens", every=10.0, stream=None):
         self.label, self.total, self.unit, self.every = label, total, unit, every
@@ -33,11 +36,8 @@ class Progress:
             left = (self.total - done) / max(rate, 1e-9) if rate else 0.0
             line += f"  {rate:,.0f}" if rate >= 10 else f"  {rate:.1g}"
             line += f" {self.unit}/s  {clock(left)} left"
-        self._write(line, last=done >= self.total)
-
-    def _write(self, line, last):
         with contextlib.suppress(OSError):  # who read along has gone, or the disk with the output is full; the work goes on
-            self._show(line, last)
+            self._show(line, last=done >= self.total)
 
     def _show(self, line, last):
         if self.live:

@@ -87,7 +87,7 @@ def split_text(text, split="gpt2"):
 def replace_surrogates(text):
     """Lone surrogates become U+FFFD and pairs of them the character they encode, so that the text has UTF-8 (as tiktoken does)."""
     if not isinstance(text, str):
-        raise ValueError(f"a text is {short(text)}; give a str, and several to encode_documents or one by one")
+        raise ValueError(f"a text is {short(text)}; give a str, and several one by one")
     try:
         text.encode("utf-8")
         return text

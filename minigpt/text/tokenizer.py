@@ -109,13 +109,6 @@ class Tokenizer:
         """Text -> list of ids, with special tokens as ordinary text: what to use for text that others wrote."""
         return self._encode_texts([replace_surrogates(text)])[0].tolist()
 
-    def encode_documents(self, texts):
-        """Texts, encoded as ordinary -> ids int32 (N,), offsets int64 (number of texts + 1,): text i is ids[offsets[i]:offsets[i+1]]."""
-        done = [self._encode_texts(batch) for batch in batches(map(replace_surrogates, texts))]
-        lengths = [np.diff(offsets) for _, offsets in done]
-        return (np.concatenate([np.zeros(0, np.int32), *(ids for ids, _ in done)]),
-                np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths])))
-
     def encode_iterable(self, chunks, allowed_special=(), disallowed_special="all"):
         """Chunks of one text (an open file, say) -> its ids one by one, the same wherever the chunks are cut, in flat memory."""
         return encode_iterable(self, chunks, *self._specials(allowed_special, disallowed_special))
@@ -161,7 +154,7 @@ class Tokenizer:
         return between.join(text.replace(" ", "␣").replace("\n", "\\n") for text in spelled)
 
     def _encode_texts(self, texts):
-        """Texts without surrogates, as ordinary -> ids, offsets (see encode_documents)."""
+        """Texts without surrogates, as ordinary -> ids int32 (N,), offsets int64: text i is ids[offsets[i]:offsets[i + 1]]."""
         return (self._compiled if is_large(texts, self.backend) else self._plain)(texts)
 
     @functools.cached_property

@@ -21,11 +21,8 @@ class Batch:
 
     def shards(self, count):
         """The batch in `count` pieces of almost equal size along B; fewer when there are fewer rows."""
-        cuts = np.array_split(np.arange(len(self.ids)), min(count, len(self.ids)))
-        return [Batch(*(None if a is None else a[c[0] : c[-1] + 1] for a in self._arrays())) for c in cuts]
-
-    def _arrays(self):
-        return self.ids, self.targets, self.mask, self.starts
+        arrays, count = (self.ids, self.targets, self.mask, self.starts), min(count, len(self.ids))
+        return [Batch(*parts) for parts in zip(*([None] * count if a is None else np.array_split(a, count) for a in arrays))]
 
 
 @dataclass
@@ -78,15 +75,13 @@ def document_stream(documents, tok, tokens, watch=None):
 def rows_from_stream(ids, T, first=None):
     """Cut one long stream into rows of T+1 tokens that overlap by one: each is predicted once. What fills no row is left out.
 
-    ids (N,), first (N,) bool: a document begins here; None: one document, and no starts -> Rows
+    ids (N,), first (N,) bool: a document begins here; None: all is one document -> Rows
     """
     count = (len(ids) - 1) // T
     if count < 1:
         raise ValueError(f"{len(ids)} tokens are too few, for a row has {T + 1}: give more text or a smaller block_size")
     index = np.arange(count)[:, None] * T + np.arange(T + 1)  # (R, T+1)
-    if first is None:
-        return Rows(ids[index])
-    opening = np.maximum.accumulate(np.where(first, np.arange(len(ids)), 0))  # (N,), where each token's document began
+    opening = np.maximum.accumulate(np.where(False if first is None else first, np.arange(len(ids)), 0))  # (N,), where each token's document began
     starts = np.maximum(opening[index] - index[:, :1], 0).astype(np.int32)  # (R, T+1), counted from the row's first token
     return Rows(ids[index], starts)
 
@@ -146,18 +141,12 @@ def _order(seed, epoch, count):
 
 
 def join(first, second):
-    """Two batches of the same T as one: the rows of `second` evenly among those of `first`, absent masks and starts filled in.
+    """Two batches of the same T, with masks and starts, as one: the rows of `second` evenly among those of `first`.
 
     At the end they would all be in the last shard, and the other shards' workers would wait for it where they cost more.
     """
-    def full(batch, name, default):
-        value = getattr(batch, name)
-        return np.full(batch.ids.shape, default, np.float32 if name == "mask" else np.int32) if value is None else value
-
     rows, added = len(first.ids) + len(second.ids), len(second.ids)
     late = np.isin(np.arange(rows), (np.arange(added) + 1) * rows // max(added, 1) - 1)  # (rows,), which are of `second`
     order = np.empty(rows, np.int64)
     order[~late], order[late] = np.arange(len(first.ids)), len(first.ids) + np.arange(added)
-    pairs = [(first.ids, second.ids), (first.targets, second.targets), (full(first, "mask", 1.0), full(second, "mask", 1.0)),
-             (full(first, "starts", 0), full(second, "starts", 0))]
-    return Batch(*(np.concatenate(pair)[order] for pair in pairs))
+    return Batch(*(np.concatenate(pair)[order] for pair in zip(vars(first).values(), vars(second).values())))

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigpt.files import parse_json, read_bytes
 from minigpt.show.progress import Progress
-from minigpt.text.template import ROLES, render
+from minigpt.text.template import check_messages, render
 from minigpt.train import checkpoint
 from minigpt.train.batches import batch_at, join, pack, whole_rows
 from minigpt.train.trainer import Run, train
@@ -93,9 +93,7 @@ def _checked(record):
     messages = record.get("messages") if isinstance(record, dict) else None
     if not isinstance(messages, list) or not messages:
         raise ValueError('it needs {"messages": [...]} with at least one message')
-    for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in ROLES or not isinstance(message.get("content"), str):
-            raise ValueError(f'each message needs a "role" ({", ".join(ROLES)}) and a "content" text')
+    check_messages(messages)
     if messages[-1]["role"] != "assistant":
         raise ValueError('the last message must be the assistant\'s: it is what the model learns to write')
     if not messages[-1]["content"].strip():
@@ -126,9 +124,8 @@ def share(replayed, answers, part):
 
     Every replayed token is a target, of a conversation only the answer: unweighted, a quarter of the rows would be most of the loss.
     """
-    mask = np.ones(replayed.ids.shape, np.float32) if replayed.mask is None else replayed.mask
-    weight = part / (1.0 - part) * answers.tokens() / max(float(mask.sum(dtype=np.float64)), 1.0)
-    return dataclasses.replace(replayed, mask=mask * np.float32(weight))
+    weight = part / (1.0 - part) * answers.tokens() / max(replayed.tokens(), 1.0)
+    return dataclasses.replace(replayed, mask=replayed.mask * np.float32(weight))
 
 
 def replay_rows(config, T):

@@ -101,20 +101,15 @@ def gradients(model, batch, buffers, run_all, seed):
         with training_context(model.backend):  # on every thread, or the number of workers would show
             return shard_gradient(model, shards[i], denominator, buffers[i], rng)
 
-    def add(piece):
-        total = buffers[0].flat[piece]
-        for buffer in buffers[1 : len(shards)]:  # always in this order, whoever does it
-            total += buffer.flat[piece]
+    def add(parts):
+        total, *others = parts
+        for other in others:  # always in this order, whoever does it
+            total += other
 
     parts = run_all(one, range(len(shards)))
     if len(shards) > 1:
-        run_all(add, pieces(buffers[0].flat.size))
+        run_all(add, [*zip(*(np.array_split(buffer.flat, 8) for buffer in buffers[: len(shards)]))])  # 8 pieces, for workers to share
     return math.fsum(parts)
-
-
-def pieces(size, count=8):
-    """Slices that cut range(size) into `count` parts, so that workers can share an elementwise loop."""
-    return [slice(size * i // count, size * (i + 1) // count) for i in range(count)]
 
 
 def shard_gradient(model, batch, denominator, grads, rng=None):

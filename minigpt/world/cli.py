@@ -1,5 +1,6 @@
 """python -m minigpt world: look at the world, write it to files, measure it."""
 
+from minigpt.config import check_least
 from minigpt.world.build import SAMPLES, build
 from minigpt.world.corpus import pretraining_documents
 from minigpt.world.splits import SPLITS
@@ -30,11 +31,7 @@ def add_world_arguments(parser):
 
 def run_world(args):
     """Run the chosen action with parsed arguments."""
-    for name in ("n", "documents", "per_kind"):
-        if getattr(args, name, 1) < 1:
-            raise ValueError(f"{'-' if name == 'n' else '--'}{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
-    if getattr(args, "seed", 0) < 0:
-        raise ValueError(f"--seed is {args.seed}; it must be 0 or more")
+    check_least(args, n=1, documents=1, per_kind=1, seed=0)
     if args.action == "sample" and args.kind and args.family == "documents":
         raise ValueError(f"--kind {args.kind} is a kind of a task family; give its --family too")
     if args.action == "sample" and args.split != "train" and args.family == "documents":

@@ -23,11 +23,6 @@ def with_pronouns(row):
     return {**row, **(_FEMALE if row["gender"] == "f" else _MALE)}
 
 
-def listed_name(row):
-    """A row of names.tsv as a person."""
-    return {**with_pronouns(row), "shape": "listed"}
-
-
 def invent_name(rng, split, shapes, avoid):
     """Spell a new name that belongs to `split`; `avoid` holds lower-case words and letter groups that names must not be or contain."""
     while True:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minigpt.files import data_folder
 from minigpt.world import facts, parallel, stories
-from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, listed_name, with_pronouns
+from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, with_pronouns
 from minigpt.world.shares import PRACTICE, WEIGHTS
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
 
@@ -113,7 +113,7 @@ def _read_world(folder):
     plots = stories.read_plots(folder / "stories")
     return World(
         words=words,
-        names=tuple(listed_name(row) for row in read_table(folder / "lexicon" / "names.tsv")),
+        names=tuple({**with_pronouns(row), "shape": "listed"} for row in read_table(folder / "lexicon" / "names.tsv")),
         avoid={"words": english_words(folder),
                "groups": tuple(row["letters"] for row in read_table(folder / "lexicon" / "avoid.tsv"))},
         facts=all_facts,

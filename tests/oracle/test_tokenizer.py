@@ -92,7 +92,7 @@ def test_10_000_random_texts(tok, theirs, rust):
     """The plain path text by text, the compiled one all at once."""
     texts = list(stable_texts(11, 10_000))
     assert is_large(texts * 20, tok.backend)
-    compiled, offsets = tok.encode_documents(texts * 20)
+    compiled, offsets = tok._encode_texts(texts * 20)
     for text, start, stop in zip(texts, offsets, offsets[1:]):
         ids = tok.encode_ordinary(text)
         assert ids == compiled[start:stop].tolist() == theirs.encode_ordinary(text), ascii(text)
