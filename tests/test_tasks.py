@@ -11,6 +11,8 @@ from minigpt.__main__ import main
 from minigpt.config import GPTConfig
 from minigpt.commands import use
 from minigpt.evaluate import report, tasks
+from minigpt.evaluate.prompts import holds, read_prompts
+from minigpt.files import data_folder
 from minigpt.model import GPT, InstructGPT
 from minigpt.text.template import SPECIAL_TOKENS
 from minigpt.show.readme import update_section
@@ -219,3 +221,34 @@ def test_eval_asks_base_models_and_handwritten_prompts(capsys):
     assert main(["eval", "--handwritten"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("\n       -> ") == 20 * len(FAMILIES) and f"of {20 * len(FAMILIES)} right" in shown
+
+
+@pytest.mark.parametrize("keys, answer, right", [
+    ("Warsaw", "The capital is warsaw.", True), ("six / 6", "It has six.", True), ("six", "Sixteen.", False), ("horse is", "A horse is bigger.", True),
+    ("Tom + map", "Tom found a map.", True), ("Tom + map", "Tom found it.", False), ("=我喜欢狗 / =我喜爱狗", "我喜欢狗。", True), ("=我喜欢狗", "我喜欢狗和猫。", False),
+    ("sat", "On Saturday.", False), ("7 + 8", "7 and 8", True), ("...", "Yes ...", True)])
+def test_keys_are_whole_words_of_an_answer(keys, answer, right):
+    assert holds(keys, answer) is right
+
+
+def test_prompts_of_ones_own_are_asked_and_counted(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "mine.tsv"
+    path.write_text("kind\tprompt\tkeys\n# mine\nfacts\tcapital of Japan\tTokyo\nchat\tI am Ann. | Hello, Ann. | my name?\tAnn\n", "utf-8")
+    questions = read_prompts(path)
+    assert [[m["role"] for m in q.messages] for q in questions] == [["user"], ["user", "assistant", "user"]]
+    assert questions[0].messages[0]["content"] == "capital of Japan", "as it was typed"
+    monkeypatch.setattr(tasks, "answer_all", lambda assistant, asked, label: ["The capital of Japan is Tokyo.", "You have not told me."])
+    assert main(["eval", "--prompts", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "right  typed: capital of Japan\n       -> The capital of Japan is Tokyo." in shown and "1 of 2 right" in shown
+    for text, words in (("kind\tprompt\nfacts\tWho?\n", "has no rows with the columns kind, prompt, keys"), ("kind\tprompt\tkeys\nfacts\ta | b\tc\n", "prompt 1: it needs"),
+                        ("kind\tprompt\tkeys\nfacts\tWho?\t\n", "prompt 1: it needs")):
+        path.write_text(text, "utf-8")
+        assert main(["eval", "--prompts", str(path)]) == 1
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+
+
+def test_the_prompts_that_are_shipped_can_be_read():
+    questions = read_prompts(data_folder() / "typed.tsv")
+    assert len(questions) > 300 and len({question.kind for question in questions}) == 9 and len({prompt_text(question) for question in questions}) == len(questions)

@@ -353,7 +353,7 @@ def test_earlier_questions_are_answered_by_what_was_told(world, language):
     """None of them is about a topic that training leaves out in this language, or about the one that will be asked for."""
     rng = random.Random(5)
     for _ in range(200):
-        asked, told = rng.sample(topics(world, language), 2)
+        asked, told = rng.sample(topics(world, language, "train"), 2)
         known = {topic: draw_topic(world, rng, "train", topic) for topic in (asked, told)}
         answer = say(world, rng, told, "answer", known[told], language, "train")
         turns = asked_before(world, rng, language, known, asked)
@@ -403,6 +403,7 @@ def test_some_questions_of_training_have_no_verb(world):
 @pytest.mark.parametrize("family, kind, share, shows", [
     ("answer", "reading", "scenes", lambda world, example: example.facets["plot"] in world.scenes),
     ("summarise", "one-paragraph", "scenes", lambda world, example: example.facets["plot"] in world.scenes),
+    ("answer", "unanswerable", "remarks", lambda world, example: example.facets["plot"] == "remarks"),
     ("answer", "facts", "digits", lambda world, example: bool(re.search(r"\d", prompt_text(example)))),
     ("translate", "en-zh", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets),
     ("translate", "zh-en", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets)])

@@ -8,7 +8,9 @@ import pytest
 
 from minigpt.world.corpus import MIXTURE
 from minigpt.world.facts import statements
+from minigpt.world.draw import draw
 from minigpt.world.parallel import sentence_pair
+from minigpt.world.remarks import MOST, ask_remarks, make_remarks
 from minigpt.world.stats import distinct_ngrams, overlap, phrasing_counts, training_ngrams
 from minigpt.world.stories import ENDINGS, answerable, ask, ask_unknown, tell
 from minigpt.world.tables import WORD_TABLES
@@ -194,3 +196,44 @@ def test_scenes_tell_what_their_questions_ask(world):
             vowel = first.lower()[0] in "aeiou" and not first.lower().startswith(("uni", "use", "eu", "one")) or first == "hour"
             assert (article.lower() == "an") == vowel, (article, first, story.text)
     assert missing[True] < 0.12 * 3000  # "On foot." of who "had to walk", "Alan." of "he"
+
+
+def test_questions_about_remarks_are_about_sentences_that_there_are(world):
+    patterns = {pattern.name: pattern for pattern in (*world.patterns, *world.extra_patterns)}
+    assert set(world.questions) <= set(patterns) and len(world.questions) > 45
+    rng = random.Random(1)
+    for name, questions in world.questions.items():
+        words = draw(world, patterns[name].slots, rng, "train")
+        assert len({question.topic for question in questions}) == 1, name
+        for question in questions:
+            for form in (*all_choices(question.ask), question.short, question.full):
+                filled = fill(form, words)
+                assert filled.endswith("?" if form in all_choices(question.ask) else ".") and "{" not in filled
+
+
+def test_remarks_answer_what_is_asked_about_them(world):
+    """Nobody is told two things of a topic, no thing comes twice, and he or she is whoever the sentence before was about."""
+    rng = random.Random(2)
+    pronouns = 0
+    for _ in range(400):
+        found = make_remarks(world, rng)
+        assert 2 <= len(found) <= MOST
+        told = [(one.questions[0].topic, word["en"]) for one in found for word in one.words.values() if "he" in word]
+        things = [word["en"] for one in found for word in one.words.values() if "he" not in word]
+        assert len(set(told)) == len(told) and len(set(things)) == len(things)
+        for before, one in zip([None, *found], found):
+            if re.search(r"\b([Hh]e|[Ss]he)\b", one.sentence):
+                pronouns += 1
+                assert before and before.words[before.subject]["en"] == one.words[one.subject]["en"]
+    assert pronouns > 100
+
+
+def test_what_remarks_do_not_tell_is_not_known(world):
+    rng, missing = random.Random(3), 0
+    for _ in range(300):
+        text, question, short, full, _ = ask_remarks(world, rng, True)
+        assert question.endswith("?") and short.endswith(".") and full.endswith(".") and "{" not in text + question + short + full
+        missing += bool(set(re.findall(r"\w+", short.lower())) - set(re.findall(r"\w+", text.lower())) - set("no because to at on in by the a an s was from o clock".split()))
+        text, question, short, full, _ = ask_remarks(world, rng, False)
+        assert short is full is None and question.endswith("?") and "{" not in text + question
+    assert missing < 15  # "Playing chess." of who plays it

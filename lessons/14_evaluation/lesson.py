@@ -3,7 +3,7 @@
 # needs: lessons 02 and 12 (cross-entropy, instruction tuning); what a mean and a standard deviation are
 # builds: bits per byte, chrF and ROUGE, intervals of Wilson and of the bootstrap, a paired test, win rates, and a search for test questions that leaked into training
 # minutes: 90
-# files: evaluate.metrics evaluate.tasks evaluate.report
+# files: evaluate.metrics evaluate.prompts evaluate.tasks evaluate.report
 
 # %% [markdown]
 # ## 1. Two models, two numbers, two winners

@@ -4,6 +4,7 @@ from minigpt.world import facts
 from minigpt.world.family import (Example, Family, add_aside, draw_around, draw_language, draw_phrasing, make_facets, phrasing_rows,
                                   user, verify_exact)
 from minigpt.world.names import draw_name
+from minigpt.world.remarks import ask_remarks
 from minigpt.world.shares import is_due
 from minigpt.world.splits import seen_by
 from minigpt.world.stories import ask, ask_unknown, draw_scene, tell
@@ -54,18 +55,23 @@ def add_format(world, rng, prompt, form, language, split):
 
 def make_reading(world, rng, split, kind):
     """Draw a story and a question that it answers, or (kind unanswerable) one that it does not. -> Example"""
-    story = tell(world, rng, split, draw_scene(world, rng, split), paragraphs=rng.choice((1, 1, 1, 2)))
-    question, short, full = (ask_unknown(story, rng), UNKNOWN, UNKNOWN) if kind == "unanswerable" else ask(story, rng)
+    if is_due(world, rng, split, "remarks"):
+        text, question, short, full, words = ask_remarks(world, rng, kind == "reading")
+        plot = "remarks"
+    else:
+        story = tell(world, rng, split, draw_scene(world, rng, split), paragraphs=rng.choice((1, 1, 1, 2)))
+        question, short, full = (ask_unknown(story, rng), None, None) if kind == "unanswerable" else ask(story, rng)
+        text, words, plot = story.text, story.words, story.plot.name
+    short, full = short or UNKNOWN, full or UNKNOWN
     form = draw_format(world, rng, split, "reading", short)
     language = draw_language(world, rng, split)
     wording, phrasing, _ = draw_phrasing(world, "answer", rng, split, kind="reading", language=language)
     wording = add_aside(world, rng, split, wording, phrasing, language)
-    prompt = add_format(world, rng, wording.replace("{story}", story.text).replace("{question}", question), form, language, split)
+    prompt = add_format(world, rng, wording.replace("{story}", text).replace("{question}", question), form, language, split)
     whole = language == "zh" and is_due(world, rng, split, "whole")
     right = answers(form, (short,), (full,), short_first=not whole)
-    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", story.words, phrasing, language, format=form,
-                         plot=story.plot.name)
-    natural = f" {story.text}\n Question: {question} Answer:"
+    facets = make_facets(world, "answer", f"{kind}/{language}/{form}", words, phrasing, language, format=form, plot=plot)
+    natural = f" {text}\n Question: {question} Answer:"
     return Example("answer", kind, (user(prompt),), right[0], facets, accept=right[1:], natural=natural)
 
 

@@ -9,17 +9,18 @@ from minigpt.world.text import capital, choose, fill, tidy_chinese
 NOT_TOLD = {"en": "You have not told me.", "zh": "你没有告诉我。"}
 
 
-def topics(world, language):
-    """The names of all topics that can be talked about in a language."""
-    key = ("topics", language)
+def topics(world, language, split):
+    """The names of all topics that can be talked about in a language; some only in training."""
+    key = ("topics", language, split == "train")
     if key not in world.cache:
-        world.cache[key] = sorted({row["kind"] for row in world.phrasings["chat"] if row["language"] == language})
+        world.cache[key] = sorted({row["kind"] for row in world.phrasings["chat"] if row["language"] == language
+                                   and (split == "train" or row["split"] == "train")})
     return world.cache[key]
 
 
 def draw_topic(world, rng, split, topic):
     """Draw the words of a topic: names of the split, other words as in training, for it is memory that is tested. -> {slot: word}"""
-    slots = parse_slots(phrasing_rows(world, "chat", "train", kind=topic, part="slots")[0]["text"])
+    slots = parse_slots(phrasing_rows(world, "chat", "training", kind=topic, part="slots")[0]["text"])
     return draw(world, slots, rng, split, pair_split="train")
 
 
@@ -52,7 +53,7 @@ def conversation(world, rng, split, language, is_told):
 
     -> (turns, question, answer, topic asked for, {topic: words}, "seen" or "held-out" phrasing)
     """
-    names = topics(world, language)
+    names = topics(world, language, split)
     told = rng.sample(names, rng.randint(1, 3))
     asked = rng.choice(told) if is_told else rng.choice([name for name in names if name not in told])
     turns, known = tell_topics(world, rng, split, language, told)
@@ -83,7 +84,7 @@ def asked_before(world, rng, language, known, asked):
     known: {topic: words}; asked: the topic of the question to come. -> turns
     """
     turns, told, untold = [], [], []
-    for topic in topics(world, language):
+    for topic in topics(world, language, "train"):
         kind, names = ("memory", told) if topic in known else ("untold", untold)
         if topic != asked and not is_held_out(world, kind, language, topic):
             names.append(topic)
@@ -120,7 +121,7 @@ def make_manners(world, rng, split, kind):
     held_out = split if split != "train" and rng.random() < 0.5 else seen
     rows = phrasing_rows(world, "manners", held_out, language=language) or phrasing_rows(world, "manners", seen, language=language)
     row = rng.choice(rows)
-    turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language))])[0] if rng.random() < 0.3 else []
+    turns = tell_topics(world, rng, split, language, [rng.choice(topics(world, language, split))])[0] if rng.random() < 0.3 else []
     if is_due(world, rng, split, "more"):
         others = [other for other in phrasing_rows(world, "manners", seen, language=language)
                   if other["kind"] not in (row["kind"], "bye") and not is_held_out(world, kind, language, other["kind"])]

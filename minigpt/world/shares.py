@@ -29,6 +29,7 @@ BOTH = {
     "terse":     (0.0, 0.1),     # of the questions for facts those without a verb ("Capital of France?")
     "careless":  (0.0, 0.4),     # requests typed without care for capital letters and full stops
     "scenes":    (0.0, 0.4),     # of the texts to be read or summarised those that tell an everyday scene in place of a story
+    "remarks":   (0.0, 0.3),     # of the texts to be read those of a few remarks in any order
     "digits":    (0.0, 0.25),    # of the questions for facts those with digits
     "reverse":   (0.0, 0.2),     # of those answered in a sentence those that name what others ask for ("Of which country is Paris the capital?")
     "single":    (0.0, 0.1),     # of the translations single words
@@ -36,8 +37,8 @@ BOTH = {
 SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for place in (0, 1))
 
 # kind -> its weight in the tuning mix, where that is not its family's: more facts, translations, stories, diaries, conversations with
-# a question about what was not told, harmless wishes and questions from outside the world, fewer summaries and questions about texts
-WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "reading": 0.1, "facts": 0.2, "story": 0.075,
+# a question about what was not told, harmless wishes and questions from outside the world, fewer summaries
+WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "reading": 0.14, "facts": 0.2, "story": 0.075,
            "diary": 0.09, "untold": 0.05, "benign": 0.036, "unknown": 0.05}
 
 

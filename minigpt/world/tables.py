@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minigpt.files import data_folder
-from minigpt.world import facts, parallel, stories
+from minigpt.world import facts, parallel, remarks, stories
 from minigpt.world.names import EXTRA_SHAPES, TRAINED_SHAPES, with_pronouns
 from minigpt.world.shares import PRACTICE, WEIGHTS
 from minigpt.world.text import parse_choices, plural, read_table, verb_forms
@@ -29,6 +29,7 @@ class World:
     patterns: tuple        # parallel.Pattern
     extra_patterns: tuple  # the same, of plain sentences that only training has
     reactions: tuple       # rows: form, ending, text
+    questions: dict        # pattern -> remarks.Question, for texts that only training has
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
     reports: tuple         # rows: part of a weather report, tags of the weather that it suits, text
@@ -123,7 +124,8 @@ def _read_world(folder):
         scenes=stories.read_scenes(folder / "extra" / "scenes.tsv", next(iter(plots.values())).shared),
         reactions=read_authored(folder / "stories" / "reactions.tsv"),
         patterns=parallel.read_patterns(folder / "parallel" / "patterns.tsv"),
-        extra_patterns=parallel.read_patterns(folder / "parallel" / "extra.tsv"),
+        extra_patterns=parallel.read_patterns(folder / "parallel" / "extra.tsv") + parallel.read_patterns(folder / "extra" / "patterns.tsv"),
+        questions=remarks.read_questions(folder / "extra" / "remarks.tsv"),
         phrasings={path.stem: read_authored(path) + read_authored(folder / "extra" / path.name) for path in sorted((folder / "phrasings").glob("*.tsv"))},
         deeds={name: tuple(read_table(folder / "deeds" / f"{name}.tsv")) for name in ("howto", "harms")},
         reports=read_authored(folder / "weather.tsv"),
