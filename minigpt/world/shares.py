@@ -21,7 +21,7 @@ BOTH = {
     "lines":     (0.0, 0.5),     # those with lines of their own
     "unasked":   (0.0, 0.4),     # those of facts that training never asks for
     "rare":      (0.0, 0.5),     # of the sentence pairs those with rare words
-    "plain":     (0.0, 0.2),     # the plain ones that only training has
+    "plain":     (0.0, 0.35),     # the plain ones that only training has
     "whole":     (0.0, 1.0),     # of the questions in Chinese about a text those answered in a whole sentence
     "more":      (0.0, 0.5),     # conversations in which more is asked than the last question
     "bare":      (0.0, 0.4),     # of the questions for facts in English those that stand alone
@@ -39,7 +39,7 @@ SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for p
 # kind -> its weight in the tuning mix, where that is not its family's: more facts, translations, stories, diaries, conversations with
 # a question about what was not told, harmless wishes and questions from outside the world, fewer summaries
 WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "reading": 0.14, "facts": 0.2, "story": 0.075,
-           "diary": 0.09, "untold": 0.05, "benign": 0.036, "unknown": 0.05}
+           "diary": 0.09, "memory": 0.08, "untold": 0.065, "benign": 0.036, "unknown": 0.05}
 
 
 def is_due(world, rng, split, what):
