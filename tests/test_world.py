@@ -355,10 +355,22 @@ def test_earlier_questions_are_answered_by_what_was_told(world, language):
     for _ in range(200):
         asked, told = rng.sample(topics(world, language, "train"), 2)
         known = {topic: draw_topic(world, rng, "train", topic) for topic in (asked, told)}
-        answer = say(world, rng, told, "answer", known[told], language, "train")
+        answer = say(world, rng, told, "answer", known[told], language, "training")
         turns = asked_before(world, rng, language, known, asked)
         assert 1 <= len(turns) <= 3 and {reply for _, reply in turns} <= {answer, NOT_TOLD[language]}
         assert not any(topic in said for said, _ in turns for topic in ("喝", "颜色")), turns
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_some_topics_are_talked_about_in_training_alone(world, language):
+    new = set(topics(world, language, "train")) - set(topics(world, language, "dev"))
+    assert len(new) >= 10 and topics(world, language, "dev") == topics(world, language, "test")
+    asked = {split: {example.facets["topic"] for example in examples(world, "chat", split, 1500 if split == "train" else 200, 7, "memory")
+                     if example.facets["language"] == language} for split in ("train", "dev", "test")}
+    assert new <= asked["train"] and not new & (asked["dev"] | asked["test"])
+    rng = random.Random(1)
+    for topic, he in (("sister", "she"), ("brother", "he")):
+        assert {draw_topic(world, rng, "train", topic)["name"]["he"] for _ in range(40)} == {he}
 
 
 def test_conversations_of_training_hold_several_questions_and_evaluated_ones_a_single_one(world):
@@ -408,7 +420,7 @@ def test_some_questions_of_training_have_no_verb(world):
     ("translate", "en-zh", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets),
     ("translate", "zh-en", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets)])
 def test_what_people_ask_for_is_practised_in_training_alone(world, family, kind, share, shows):
-    always, never = (dataclasses.replace(world, practice={**world.practice, "spelling": 0.0, share: value}, cache={}) for value in (1.0, 0.0))
+    always, never = (dataclasses.replace(world, practice={**world.practice, "spelling": 0.0, "remarks": 0.0, share: value}, cache={}) for value in (1.0, 0.0))
 
     def shown(world, split):
         return sum(shows(world, example) for example in examples(world, family, split, 200, seed=9, kind=kind))

@@ -191,7 +191,7 @@ def test_scenes_tell_what_their_questions_ask(world):
         missing[bool(set(re.findall(r"\w+", short.lower())) - told - set("yes no because to at on in by the a an s".split()))] += 1
         asked = {wording for row in answerable(story) for wording in all_choices(row["parts"])}
         assert ask_unknown(story, rng) not in {fill(wording, story.words) for wording in asked}
-        assert question.endswith("?") and short.endswith(".") and full.endswith(".") and "{" not in question + short + full, (question, short, full)
+        assert question.endswith("?") and "{" not in question + short + full and all(re.search(r'[.!?]"?$', answer) for answer in (short, full)), (short, full)
         for article, first in re.findall(r"\b([Aa]n?) (\w+)", f"{story.text} {story.gist} {full}"):
             vowel = first.lower()[0] in "aeiou" and not first.lower().startswith(("uni", "use", "eu", "one")) or first == "hour"
             assert (article.lower() == "an") == vowel, (article, first, story.text)
