@@ -1,5 +1,6 @@
 """Prompts of somebody's own, with what a right answer must hold: how far a model goes with what people really type."""
 import re
+from pathlib import Path
 
 from minigpt.files import open_to_read
 from minigpt.world.family import Example, assistant, normal, user
@@ -11,7 +12,7 @@ COLUMNS = ("kind", "prompt", "keys")
 def read_prompts(path):
     """A table with the columns kind, prompt (turns separated by " | ", the user's first and last) and keys (see `holds`) -> list of Example"""
     open_to_read(path).close()  # says in one line what is wrong with the path
-    rows = read_table(path)
+    rows = read_table(Path(path))
     if not rows or set(rows[0]) != set(COLUMNS):
         raise ValueError(f"{path} has no rows with the columns {', '.join(COLUMNS)}, separated by tabs; see data/typed.tsv")
     found = []
