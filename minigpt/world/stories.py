@@ -126,8 +126,9 @@ def first_person(story):
 def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None, usual=False):
     """Draw a state and tell it in one or two paragraphs.
 
-    plot, ending: names, drawn where None, the plot (which may be a scene) from the world's plots; given: words of slots that are decided; sentences: how many (ValueError where the
-    plot cannot be told in that many); usual: every sentence in its first wording, with the first of its alternatives. -> Story
+    plot, ending: names, drawn where None (a scene is told only where it is named); given: words of slots that are decided; sentences:
+    how many (ValueError where the plot cannot be told in that many); usual: every sentence in its first wording, with the first of its
+    alternatives. -> Story
     """
     plot = (world.plots | world.scenes)[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
