@@ -2,8 +2,8 @@
 
 A step reads each weight once and multiplies once with it, so memory decides and calls cost: 40 us of Python around
 10 us of arithmetic per layer. Here everything between the token and the logits is one kernel (0.8 M parameters: 207 ->
-49 us), weights that float16 holds exactly are read as such, and of a large model two threads read half the weights each. Like the block's kernels it has no twin in ops.py: tests
-compare it with the layers' own step.
+49 us), weights that float16 holds exactly are read as such, and of a large model two threads read half the weights each.
+Like the block's kernels it has no twin in ops.py: tests compare it with the layers' own step.
 """
 import contextlib
 import math
