@@ -316,7 +316,7 @@ MUTANTS = (
            "test_world.py::test_a_question_may_name_what_others_ask_for"),
     Mutant("remarks say two things of a topic about the same person", "minigpt/world/remarks.py", "if not (mine & topics or things & used):", "if not things & used:",
            "test_world_text.py::test_remarks_answer_what_is_asked_about_them"),
-    Mutant("what is learned may be held out", "minigpt/commands/stages.py", "if both := sum(messages in (conversations or ()) for messages in held_out or ()):",
+    Mutant("what is learned may be held out", "minigpt/commands/stages.py", "if both := sum(count for messages, count in kept.items() if messages in learned):",
            "if both := 0:", "test_stages.py::test_what_is_learned_is_not_held_out"),
     Mutant("added tokens have the ids that the file gives them", "minigpt/text/formats.py", "known.setdefault(token[\"content\"], len(known)) for token in added",
            "token[\"id\"] for token in added", "test_tokenizer_files.py::test_added_tokens_have_the_ids_that_tokenizers_gives_them"),

@@ -1,6 +1,8 @@
 """Commands that make something: a tokenizer, a base model, a tuned model; and the one that proves the gradients."""
 import dataclasses
 import itertools
+import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +192,8 @@ def run_sft(arguments):
     render([], tok)  # refused now if it lacks the template's tokens, not as an error of the file
     conversations, held_out = (path and sft.read_conversations(path, lambda messages: sft.check_length(messages, tok, T))
                                for path in (arguments.instructions, arguments.held_out))
-    if both := sum(messages in (conversations or ()) for messages in held_out or ()):
+    learned, kept = (Counter(map(json.dumps, found or ())) for found in (conversations, held_out))
+    if both := sum(count for messages, count in kept.items() if messages in learned):
         raise ValueError(f"{both} of the {len(held_out)} conversations of {arguments.held_out} are learned too; leave them out of one of the two files")
     if arguments.show is not None:
         for messages in (conversations or sft.world_conversations(_world(arguments), 10 * arguments.show, config.seed))[: arguments.show]:

@@ -22,7 +22,7 @@ from minigpt.sample.stopping import cut_before, ends_with
 from minigpt.show.progress import harmless
 from minigpt.show.readme import markdown_table, update_section
 from minigpt.train.pretrain import VALIDATION_SEED
-from minigpt.world import load_world, pretraining_documents
+from minigpt.world import load_world, pretraining_documents, verify
 from minigpt.world.careless import typed_carelessly
 from minigpt.world.handwritten import handwritten
 
@@ -152,7 +152,7 @@ def add_eval_arguments(parser):
     parser.add_argument("--against", metavar="NAME", help="a second model for comparison, such as the base model")
     parser.add_argument("--base", metavar="NAME", help="a base model for comparison, asked in the way that does best on dev for each kind: through the chat template, as plain text, after solved examples, or by the beginning of a text like those that it has read")
     parser.add_argument("--handwritten", action="store_true", help="instead: the prompts in data/handwritten, which come from no template, with the answers")
-    parser.add_argument("--prompts", nargs="?", metavar="FILE", const=TYPED, help="instead: the prompts of a table with the columns kind, prompt and keys, what a right answer must hold (default data/typed.tsv, typed by somebody who had not seen our wordings)")
+    parser.add_argument("--prompts", nargs="?", metavar="FILE", const=True, help="instead: the prompts of a table with the columns kind, prompt and keys, what a right answer must hold (default data/typed.tsv, typed by somebody who had not seen our wordings)")
     parser.add_argument("--split", choices=("dev", "test"), help="dev for every choice (default), test only to report")
     parser.add_argument("-n", type=int, help=f"prompts per family (default {PROMPTS})")
     parser.add_argument("--careless", action="store_true", help="type the prompts without care for capital letters and full stops, as many people do")
@@ -171,11 +171,10 @@ def run_eval(arguments):
         raise ValueError(f"{arguments.model} would be compared with itself; name another model")
     if arguments.readme and not arguments.report:
         raise ValueError("--readme writes the table of --report; add --report or leave --readme out")
-    listed = "--handwritten" if arguments.handwritten else "--prompts"
     if arguments.json and (arguments.handwritten or arguments.prompts or arguments.report):
         raise ValueError("--json prints counts; leave --handwritten, --prompts and --report out")
     if (arguments.handwritten or arguments.prompts) and (arguments.against or arguments.base or arguments.by or arguments.report or arguments.careless or arguments.n or arguments.split):
-        raise ValueError(f"{listed} shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --careless, --split and -n out")
+        raise ValueError(f"{'--handwritten' if arguments.handwritten else '--prompts'} shows the answers of one model to all its prompts; leave --against, --base, --by, --report, --careless, --split and -n out")
     if arguments.handwritten and arguments.prompts:
         raise ValueError("--handwritten and --prompts are two sets of prompts; leave one of them out")
     if arguments.show and (arguments.handwritten or arguments.prompts or arguments.json):
@@ -186,8 +185,8 @@ def run_eval(arguments):
         raise ValueError("--report has rows of its own; leave --by out")
     world, columns, outcomes = load_world(), {}, {}
     if arguments.handwritten or arguments.prompts:
-        asked = read_prompts(data_folder() / TYPED if arguments.prompts == TYPED else arguments.prompts) if arguments.prompts else None
-        return _list_answers(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), world, arguments.model, asked)
+        listed = _handwritten(world) if arguments.handwritten else _typed() if arguments.prompts is True else _typed(arguments.prompts)
+        return _list_answers(InstructGPT.from_pretrained(arguments.model, backend=arguments.backend), arguments.model, *listed)
     make = report.questions if arguments.report else tasks.evaluation_examples
     questions = make(world, arguments.split or "dev", arguments.n or PROMPTS, arguments.seed)
     if arguments.careless:
@@ -215,13 +214,7 @@ def run_eval(arguments):
     _show_wrong(questions, answers, outcomes[arguments.model], arguments.show)
     print(report.rows_as_text(columns, "micro") if arguments.report else tasks.comparison(columns))
     if arguments.report:
-        documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
-        bits = bits_per_byte(assistant.model, assistant.tokenizer, documents)
-        _, _, outside = _answer_listed(assistant, world)
-        _, _, typed = _answer_listed(assistant, world, read_prompts(data_folder() / TYPED))
-        beside = (f"Beside the table: {bits:.3f} bits per byte of held-out text ({arguments.model}); {sum(outside)} of {len(outside)} prompts right that were written "
-                  f"by hand and follow no template, and {sum(typed)} of {len(typed)} typed by somebody who knew the words and facts of the world and none of our wordings "
-                  "(no goal: they say how far a model of this world really goes).")
+        beside = _beside(assistant, world, arguments.model)
         print("\n" + beside)
         if arguments.readme:
             update_section("evaluation", f"{report.rows_as_text(columns, 'micro', markdown_table)}\n\n{beside}")
@@ -246,16 +239,35 @@ def _show_wrong(questions, answers, outcomes, count):
         print(f"{question.family} / {question.kind}: {_in_a_line(question)}\n  answer:    {answer}\n  reference: {question.answer}\n")
 
 
-def _answer_listed(assistant, world, typed=None):
-    """-> the prompts (typed: of `read_prompts`; None: the hand-written ones of all families), the assistant's answers, whether each is right"""
-    questions = typed or [example for name in world.families for example in handwritten(world, name)]
+def _beside(assistant, world, name):
+    """What stands beside the report's table: how well the model knows text, and how far it goes without our templates."""
+    documents = list(itertools.islice(pretraining_documents(world, VALIDATION_SEED), 200))
+    bits = bits_per_byte(assistant.model, assistant.tokenizer, documents)
+    (_, outside), (_, typed) = (_answer_listed(assistant, *listed) for listed in (_handwritten(world), _typed()))
+    return (f"Beside the table: {bits:.3f} bits per byte of held-out text ({name}); {sum(outside)} of {len(outside)} prompts right that were written "
+            f"by hand and follow no template, and {sum(typed)} of {len(typed)} typed by somebody who knew the words and facts of the world and none of our wordings "
+            "(no goal: they say how far a model of this world really goes).")
+
+
+def _handwritten(world):
+    """-> the hand-written prompts of all families, right(question, answer)"""
+    return [example for name in world.families for example in handwritten(world, name)], verify
+
+
+def _typed(path=None):
+    """-> the prompts of a table (None: data/typed.tsv), right(question, answer)"""
+    return read_prompts(path or data_folder() / TYPED), lambda question, answer: holds(question.answer, answer)
+
+
+def _answer_listed(assistant, questions, right):
+    """-> the assistant's answers, whether each is right"""
     answers = tasks.answer_all(assistant, questions, label=None)
-    return questions, answers, [holds(question.answer, text) for question, text in zip(questions, answers)] if typed else tasks.score(questions, answers)
+    return answers, tasks.score(questions, answers, right)
 
 
-def _list_answers(assistant, world, name, typed):
+def _list_answers(assistant, name, questions, right):
     """Every prompt with the model's answer, then the counts."""
-    questions, answers, outcomes = _answer_listed(assistant, world, typed)
+    answers, outcomes = _answer_listed(assistant, questions, right)
     for question, answer, right in zip(questions, answers, outcomes):
         print(f"{'right' if right else 'wrong'}  {question.family}: {_in_a_line(question)}\n       -> {answer}")
     print(f"\n{tasks.comparison({name: tasks.summary(questions, outcomes)})}\n\n{sum(outcomes)} of {len(outcomes)} right")

@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 from minigpt.files import open_to_read
-from minigpt.world.family import Example, assistant, normal, user
+from minigpt.world.family import Example, normal, turns
 from minigpt.world.text import read_table
 
 COLUMNS = ("kind", "prompt", "keys")
@@ -17,10 +17,9 @@ def read_prompts(path):
         raise ValueError(f"{path} has no rows with the columns {', '.join(COLUMNS)}, separated by tabs; see data/typed.tsv")
     found = []
     for number, row in enumerate(rows, 1):
-        turns = row["prompt"].split(" | ")
-        if len(turns) % 2 == 0 or not all(row.values()):
+        messages = turns(row["prompt"], lambda text: {"role": "user", "content": text})  # as it was typed
+        if messages[-1]["role"] != "user" or not all(row.values()):
             raise ValueError(f"{path}, prompt {number}: it needs a kind, turns of user and assistant that end with the user's, and keys")
-        messages = tuple(assistant(turn) if i % 2 else {**user(turn), "content": turn} for i, turn in enumerate(turns))
         found.append(Example("typed", row["kind"], messages, row["keys"], {}))
     return found
 

@@ -134,9 +134,9 @@ def _continuations(assistant, prompts):
     return [cut_before(assistant.tokenizer.decode(row.ids, skip_special_tokens=True), ("\n",)).strip() for row in rows]
 
 
-def score(questions, answers):
+def score(questions, answers, right=verify):
     """-> list of bool, one per example"""
-    return [verify(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    return [right(question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
 def summary(questions, outcomes, facet=None):

@@ -22,7 +22,8 @@ class KVCache:
 
     keys, values (L, B, Tmax, K, D), filled up to `length`; pad (B,): left-padding of each row (ragged prompts).
     plan: the model's parameters, and where the fused kernel finds them, once it has been asked for; as they may be copies, a cache is
-    of no use after the weights have changed. alone: how many tokens it reads with one thread before it tries two; seconds: what the last of them took.
+    of no use after the weights have changed. alone: how many tokens it reads with one thread before it tries two; seconds: what the
+    last of them took.
     """
 
     keys: np.ndarray
@@ -192,8 +193,8 @@ class Transformer:
         """
         ids, room = self._check_ids(ids, before=kv.length), kv.keys.shape[2]
         planned = kv.plan is not None and kv.plan[0] is self.params
-        made_for, wanted = (kv.keys.shape[0], *kv.keys.shape[3:]), (self.config.n_layer, self.config.kv_heads, self.config.head_size)
-        if made_for != wanted:
+        wanted = None if planned else (self.config.n_layer, self.config.kv_heads, self.config.head_size)
+        if wanted and wanted != (made_for := (kv.keys.shape[0], *kv.keys.shape[3:])):
             raise ValueError(f"the cache is for layers, heads and head size {made_for}, this model has {wanted}; make one with its new_cache")
         if len(ids) != len(kv.pad):
             raise ValueError(f"ids have {len(ids)} rows, the cache {len(kv.pad)}; make one for as many with new_cache")

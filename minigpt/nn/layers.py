@@ -1,8 +1,9 @@
 """Layers: what an operation needs to become part of a model - parameters with names, and where their gradients go.
 
 A layer is a parameter list and two functions, `spec(name, config)`, `forward(p, name, x, ctx) -> y, cache` and
-`backward(p, g, name, dy, cache, ctx) -> dx` (a linear layer, of which all others are made, takes its sizes and no p there). p holds
-parameters, g gradients; a backward ADDS into g, which is what makes shared weights right. Attention also has `attention_step` for decoding with a cache.
+`backward(p, g, name, dy, cache, ctx) -> dx` (a linear layer, of which all others are made, takes its sizes and no p there).
+p holds parameters, g gradients; a backward ADDS into g, which is what makes shared weights right. Attention also has
+`attention_step` for decoding with a cache.
 To add a norm, an MLP or a position scheme, write its functions and one line in NORMS, MLPS or POSITIONS.
 """
 import math

@@ -74,8 +74,9 @@ def read_folder(folder):
         return parse_tokenizer_json(read_json(folder / "tokenizer.json"), folder / "tokenizer.json")
     for vocab, merges in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
         if (folder / vocab).is_file() and (folder / merges).is_file():
-            _refuse_more(folder, read_json(folder / vocab))
-            return from_names(read_json(folder / vocab), read_merges(folder / merges), None, "gpt2", folder / vocab)
+            names = read_json(folder / vocab)
+            _refuse_more(folder, names)
+            return from_names(names, read_merges(folder / merges), None, "gpt2", folder / vocab)
     raise FileNotFoundError(f"no tokenizer in {folder}: it needs tokenizer.json, or vocab.json and merges.txt (from_pretrained takes a shipped model's name)")
 
 

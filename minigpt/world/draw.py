@@ -77,9 +77,15 @@ def draw_things(world, slots, rng, given):
 
 
 def draw_person(world, tag, rng, split):
-    """Draw a person for a slot: "names" a name; "names|x" mostly a name, else a word with the tag x. -> word"""
-    other = tag.partition("|")[2]
-    return rng.choice(candidates(world, other)) if other and rng.random() < 0.3 else draw_name(world, rng, split)
+    """Draw a person for a slot: "names" a name, "names_she" a woman's, "names_he" a man's; "names|x" mostly one, else a word with the
+    tag x. -> word"""
+    kind, _, other = tag.partition("|")
+    if other and rng.random() < 0.3:
+        return rng.choice(candidates(world, other))
+    name = draw_name(world, rng, split)
+    while kind not in ("names", f"names_{name['he']}"):
+        name = draw_name(world, rng, split)
+    return name
 
 
 def draw(world, slots, rng, split, given=(), label=None, pair_split=None):

@@ -110,6 +110,11 @@ def assistant(text):
     return {"role": "assistant", "content": text}
 
 
+def turns(prompt, say=user):
+    """A conversation in one line, its turns separated by " | ", the user's first. say(text): the user's message. -> tuple of messages"""
+    return tuple(assistant(turn) if i % 2 else say(turn) for i, turn in enumerate(prompt.split(" | ")))
+
+
 def normal(text):
     """Text with single spaces and no space at its ends, the form in which answers are compared."""
     return " ".join(text.split())

@@ -1,7 +1,7 @@
 """Twenty prompts per family that come from no template: they say how far a model really goes, and are reported without a target."""
 
 from minigpt.files import data_folder
-from minigpt.world.family import Example, assistant, user
+from minigpt.world.family import Example, turns
 from minigpt.world.text import read_table
 from minigpt.world.write import story_wants, vocabulary
 
@@ -14,8 +14,7 @@ def handwritten(world, family):
 
 def read_example(world, family, row):
     """One row: kind, prompt with turns separated by " | ", and answers separated by " / " or the constraints of a text. -> Example"""
-    turns = row["prompt"].replace("\\n", "\n").split(" | ")
-    messages = tuple(assistant(turn) if i % 2 else user(turn) for i, turn in enumerate(turns))
+    messages = turns(row["prompt"].replace("\\n", "\n"))
     facets = {"phrasing": "handwritten"}
     if family == "write":
         wants = story_wants(world, row["kind"], split_list(row["names"]), split_list(row["words"]), row["ending"] or None,

@@ -21,7 +21,7 @@ BOTH = {
     "lines":     (0.0, 0.5),     # those with lines of their own
     "unasked":   (0.0, 0.4),     # those of facts that training never asks for
     "rare":      (0.0, 0.5),     # of the sentence pairs those with rare words
-    "plain":     (0.0, 0.35),     # the plain ones that only training has
+    "plain":     (0.0, 0.35),    # the plain ones that only training has
     "whole":     (0.0, 1.0),     # of the questions in Chinese about a text those answered in a whole sentence
     "more":      (0.0, 0.5),     # conversations in which more is asked than the last question
     "bare":      (0.0, 0.4),     # of the questions for facts in English those that stand alone
