@@ -82,7 +82,7 @@ def test_only_allowed_ids_remain():
         p = reshaped(allowed={1, 3}, seen=[[1, 3], [3, 1]], repetition_penalty=1e308, temperature=temperature)
         assert (p[:, [0, 2, 4]] == 0.0).all()
         np.testing.assert_allclose(p.sum(axis=1), 1.0)
-    for wrong in (set(), {5}, {-1}, {1.5}, np.arange(5) == 3):
+    for wrong in (set(), {5}, {-1}, {1.5}, 3, iter([3]), np.arange(5) == 3):
         with pytest.raises(ValueError, match="allowed"):
             reshaped(allowed=wrong)
 

@@ -1,5 +1,6 @@
 """From logits to a token: every sampling method is a step that reshapes one distribution. Pure functions, no model."""
-import operator
+from collections.abc import Collection
+from numbers import Integral
 
 import numpy as np
 
@@ -52,12 +53,11 @@ def penalise(logits, seen, penalty):
 
 def restrict(logits, allowed):
     """Every token outside `allowed` (ids) becomes impossible: constrained decoding. (B, V) -> (B, V)"""
-    try:
-        allowed = np.array(sorted(map(operator.index, allowed)), np.int64)
-    except TypeError:
-        raise ValueError(f"allowed is {short(allowed)}; it holds ids, which are whole numbers") from None
-    if allowed.size == 0 or allowed[0] < 0 or allowed[-1] >= logits.shape[1]:
-        raise ValueError(f"allowed ids {allowed.tolist()[:5]}... must be at least one id in [0, {logits.shape[1]})")
+    if not isinstance(allowed, Collection) or not all(isinstance(i, Integral) for i in allowed):  # NumPy's bools, of a mask, are none
+        raise ValueError(f"allowed is {short(allowed)}; it holds ids, which are whole numbers")
+    allowed = sorted(map(int, allowed))
+    if not allowed or allowed[0] < 0 or allowed[-1] >= logits.shape[1]:
+        raise ValueError(f"allowed ids {allowed[:5]}... must be at least one id in [0, {logits.shape[1]})")
     z = np.full_like(logits, -np.inf)
     z[:, allowed] = logits[:, allowed]
     return z
