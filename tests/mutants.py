@@ -306,7 +306,7 @@ MUTANTS = (
            "test_stages.py::test_run_overwrites_nothing_that_it_has_not_written"),
     Mutant("a run goes on with other matrix products", "minigpt/train/checkpoint.py", '"matmul": model.matmul if model.backend == "fast" else None', '"matmul": None',
            "test_trainer.py::test_a_run_goes_on_with_its_own_products"),
-    Mutant("a kernel stands for a part that was replaced", "minigpt/nn/gpt.py", "if _has_own_parts(config) and block.knows(config):", "if block.knows(config):",
+    Mutant("a kernel stands for a part that was replaced", "minigpt/nn/gpt.py", "if _has_own_parts(config) and block.supports(config):", "if block.supports(config):",
            "test_gpt.py::test_a_part_that_was_replaced_is_used[table0-gelu-fast]"),
     Mutant("solved examples are as careless as training", "minigpt/evaluate/tasks.py", '"more", "careless",', '"more",',
            "test_tasks.py::test_solved_examples_are_neat_however_training_is_typed"),

@@ -16,7 +16,7 @@ from minigpt.course.draw import Draw, expect_close, shrink
 from minigpt.course.exercises import find_exercise, read_exercises
 from minigpt.course.grade import as_json, as_table, grade
 from minigpt.course.notebook import write_notebook
-from minigpt.course.plans import stale_overviews, write_overviews
+from minigpt.course.overviews import stale_overviews, write_overviews
 from minigpt.course.run import fill, run_cells, source_of
 from minigpt.course.walk import plain_maths, walk
 from minigpt.course.weave import weave

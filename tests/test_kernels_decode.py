@@ -116,7 +116,7 @@ def test_one_thread_reads_where_two_are_slower(monkeypatch):
         return np.zeros(V)
 
     monkeypatch.setattr(gpt, "LARGE", 0)
-    monkeypatch.setattr(gpt, "PATIENCE", 2)
+    monkeypatch.setattr(gpt, "RETRY_AFTER", 2)
     monkeypatch.setattr(gpt, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(decode, "decode_step", step)
     model, _ = pair("float32")

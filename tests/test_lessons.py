@@ -10,7 +10,7 @@ import pytest
 from minigpt.course.cells import find_folders, lessons_folder, read_lesson
 from minigpt.course.exercises import read_exercises
 from minigpt.course.grade import grade, load_module
-from minigpt.course.plans import overviews, stale_overviews
+from minigpt.course.overviews import overviews, stale_overviews
 from minigpt.course.rooms import PACKAGE, module_file, public_names
 from minigpt.course.walk import plain_maths
 

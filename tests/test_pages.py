@@ -14,7 +14,7 @@ from runs import CHAT, HOME
 from minigpt.__main__ import COMMANDS
 from minigpt.course.cells import find_folders, lessons_folder
 from minigpt.course.exercises import find_exercise
-from minigpt.course.plans import PLANS, plan_table
+from minigpt.course.overviews import PLANS, plan_table
 
 LESSONS = lessons_folder()
 ROOT = LESSONS.parent

@@ -12,7 +12,7 @@ FILE = "expected.json"
 SAMPLED = 1000  # documents and conversations that tell one world from another
 
 
-def fingerprint(world):
+def world_fingerprint(world):
     """What a run would read of a world: of another text, be it one wording, nothing is expected. -> hex digits"""
     text = [*itertools.islice(pretraining_documents(world, 0), SAMPLED), *world_conversations(world, SAMPLED, 0)]
     return hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]

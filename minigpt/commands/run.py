@@ -101,7 +101,7 @@ def recipe_of(arguments, world, pretraining, tuning):
     """All that decides a run's losses but the seed -> dict"""
     configs = {name: {key: value for key, value in dataclasses.asdict(config).items() if key != "seed"}
                for name, config in (("pretraining", pretraining), ("tuning", tuning))}
-    return {"world": arguments.world, "text": expected.fingerprint(world), "preset": arguments.preset, "arch": arguments.arch, **configs}
+    return {"world": arguments.world, "text": expected.world_fingerprint(world), "preset": arguments.preset, "arch": arguments.arch, **configs}
 
 
 def _finish(report, recipe, arguments):

@@ -10,7 +10,7 @@ from minigpt.course.check import check
 from minigpt.course.exercises import LEVELS, choose_exercises, find_exercise
 from minigpt.course.grade import Grade, as_json, as_table
 from minigpt.course.notebook import write_notebook
-from minigpt.course.plans import stale_overviews, write_overviews
+from minigpt.course.overviews import stale_overviews, write_overviews
 from minigpt.course.walk import walk
 from minigpt.course.weave import weave
 from minigpt.show.progress import table

@@ -13,7 +13,7 @@ from minigpt.nn.threads import processor
 
 OWN_PARTS = {**NORMS, **MLPS}  # which kernels may stand for, as long as nobody puts another in the place of one
 OWN_PRODUCTS = 8_000_000  # parameters: with more, NumPy's products win a tenth on Intel's processors and lose a twentieth on AMD's
-PATIENCE = 32  # tokens that one thread reads after two took half as long again
+RETRY_AFTER = 32  # tokens that one thread reads after two took half as long again
 
 
 @dataclass
@@ -203,7 +203,7 @@ class Transformer:
         if ids.shape == (1, 1) and self.backend == "fast":
             from minigpt.nn.kernels import decode  # imports Numba, which the readable backend does without
 
-            if kv.length >= kv.pad[0] and (planned or _has_own_parts(self.config) and decode.knows(self.config)):  # padding sees nothing, which the kernel cannot
+            if kv.length >= kv.pad[0] and (planned or _has_own_parts(self.config) and decode.supports(self.config)):  # padding sees nothing, which the kernel cannot
                 return self._fused_step(decode, ids[0, 0], kv, planned)[None]
         end = kv.length + ids.shape[1]
         index = np.arange(kv.length, end)  # (S,)
@@ -231,7 +231,7 @@ class Transformer:
         if not together:
             kv.alone, kv.seconds = max(0, kv.alone - 1), took
         elif took > 1.5 * kv.seconds:
-            kv.alone = PATIENCE
+            kv.alone = RETRY_AFTER
         kv.length += 1
         return logits
 
@@ -269,7 +269,7 @@ def _block_of(config, backend, matmul):
     if backend == "fast" and matmul == "numba":
         from minigpt.nn.kernels import block  # imports Numba, as above
 
-        if _has_own_parts(config) and block.knows(config):
+        if _has_own_parts(config) and block.supports(config):
             return layers.BLOCK._replace(forward=block.block_forward, backward=block.block_backward)
     return layers.BLOCK
 

@@ -327,7 +327,7 @@ def block_backward(p, g, name, dy, cache, ctx):
     return dx + norm.backward(p, g, f"{name}.ln_1", dh, norm1, ctx)
 
 
-# Of GPT-2's block kernels/block.py computes the same in fewer calls: who changes this one changes that one, or tells it what it `knows`.
+# Of GPT-2's block kernels/block.py computes the same in fewer calls: who changes this one changes that one, or narrows what it `supports`.
 BLOCK = Layer(block_spec, block_forward, block_backward)
 
 

@@ -43,12 +43,12 @@ def write_folder(folder, vocabulary, merges, special_tokens, split, model_max_le
                   "vocab": vocab, "merges": merge_lines}})
     write_json(folder / "vocab.json", vocab)
     atomic_write(folder / "merges.txt", "\n".join(["#version: 0.2", *merge_lines, ""]).encode("utf-8"))
-    write_json(folder / "tokenizer_config.json", config(special_tokens, model_max_length))
+    write_json(folder / "tokenizer_config.json", tokenizer_config(special_tokens, model_max_length))
     if chat_template is not None:
         atomic_write(folder / "chat_template.jinja", chat_template.encode("utf-8"))
 
 
-def config(special_tokens, model_max_length):
+def tokenizer_config(special_tokens, model_max_length):
     """What transformers wants to know beside tokenizer.json; GPT2Tokenizer would ignore that file's pre-tokenizer."""
     result = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     if model_max_length is not None:

@@ -20,7 +20,7 @@ BEHIND = ("attn.c_proj.weight", "attn.c_proj.bias", "ln_2.weight", "ln_2.bias",
           "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias")
 
 
-def knows(config):
+def supports(config):
     """Whether this is such a block: LayerNorm, GELU and biases, no dropout; with any position scheme."""
     return (config.norm, config.mlp, config.bias, config.dropout) == ("layernorm", "gelu", True, 0.0)
 

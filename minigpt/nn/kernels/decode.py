@@ -25,7 +25,7 @@ TENSORS = ("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias",
            "mlp.c_proj.weight", "mlp.c_proj.bias")
 
 
-def knows(config):
+def supports(config):
     """Whether the kernel has this norm and MLP: a model with one that was added outside goes on layer by layer."""
     return config.norm in NORMS and config.mlp in MLPS
 
