@@ -429,8 +429,11 @@ def test_what_people_ask_for_is_practised_in_training_alone(world, family, kind,
     assert 0 < shown(world, "train") < 120 and shown(always, "dev") == shown(always, "test") == 0
 
 
-def test_digits_stand_for_the_numbers_that_facts_are_about():
-    assert facts.in_digits("What is twelve plus four?") == "What is 12 plus 4?" and facts.in_digits("Twenty minus one is often zero") == "20 minus 1 is often 0"
+def test_digits_stand_for_the_numbers_that_a_fact_is_about():
+    """"Which one is more?" keeps its "one", and twenty-one is one number."""
+    for question, given, expected in (("What is twelve plus four?", "twelve four", "What is 12 plus 4?"), ("Which one is more, three or two?", "three two", "Which one is more, 3 or 2?"),
+                                      ("Twenty-one is followed by which number?", "twenty-one", "21 is followed by which number?"), ("What is ninety minus one?", "ninety one", "What is 90 minus 1?")):
+        assert facts.in_digits(question, facts.Fact("", {"x": {"en": given}}, "train")) == expected
 
 
 def test_a_question_may_name_what_others_ask_for(world):

@@ -94,7 +94,7 @@ def make_fact(world, rng, split, kind):
     if form == "plain" and is_due(world, rng, split, "reverse"):
         question = facts.reverse_question(world, fact, rng) or question
     if is_due(world, rng, split, "digits"):
-        question = facts.in_digits(question)
+        question = facts.in_digits(question, fact)
     prompt = add_format(world, rng, wording.replace("{question}", question), form, language, split)
     right = answers(form, shorts, facts.statements(world, fact))
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,

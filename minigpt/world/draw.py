@@ -41,11 +41,11 @@ def candidates(world, tag, partner=None):
 
 
 def named(world, noun):
-    """The noun itself, where a slot names one in place of a tag (one that is a tag too, as "dress", is the tag).
+    """The thing, person or place itself, where a slot names one in place of a tag (one that is a tag too, as "dress", is the tag).
 
     -> list of one word; ValueError where there is none
     """
-    found = [word for word in world.words["nouns"] if word["en"] == noun]
+    found = [word for kind in ("nouns", "people", "places") for word in world.words[kind] if word["en"] == noun]
     if not found:
         raise ValueError(f"{noun!r} is neither a tag nor a noun of the lexicon; mend the slot, or add the word to a table there")
     return found

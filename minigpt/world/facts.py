@@ -9,8 +9,11 @@ from minigpt.world.splits import SPLITS, split_of
 from minigpt.world.text import capital, fill, read_table
 
 PARTS = ("state", "ask", "short", "notes")
-NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-           "nineteen twenty").split()
+UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+         "nineteen").split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+DIGITS = {word: str(n) for n, word in enumerate((*UNITS, *(f"{ten}-{unit}".removesuffix("-zero") for ten in TENS for unit in UNITS[:10])))}
+SHARED = frozenset(("kid", "larva", "fingerling", "in a shop"))  # of more in the world than in the tables: "Who works in a shop?"
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,9 @@ def question(world, fact, rng, split="training"):
 
 
 def reverse_question(world, fact, rng):
-    """A question that names y and asks for x, "Of which country is Paris the capital?", where no other fact has this y; else None."""
+    """A question that names y and asks for x, "Of which country is Paris the capital?", where nothing else has this y; else None."""
     forms = world.relations[fact.relation].asks["reverse"]
-    if not forms:
+    if not forms or fact.value in SHARED:
         return None
     key = ("reverse", fact.relation)
     if key not in world.cache:
@@ -89,9 +92,10 @@ def reverse_question(world, fact, rng):
     return capital(fill(rng.choice(forms), fact.words)) if world.cache[key][fact.value] == 1 else None
 
 
-def in_digits(text):
-    """The text with its numbers up to twenty in digits: "What is three plus four?" -> "What is 3 plus 4?"."""
-    return re.sub("[A-Za-z]+", lambda match: str(NUMBERS.index(match[0].lower())) if match[0].lower() in NUMBERS else match[0], text)
+def in_digits(question, fact):
+    """The question with the fact's numbers in digits: "What is three plus four?" -> "What is 3 plus 4?"; "which one" stays."""
+    asked = {word for value in fact.words.values() for word in value["en"].split()} & DIGITS.keys()
+    return re.sub("[A-Za-z-]+", lambda match: DIGITS[match[0].lower()] if match[0].lower() in asked else match[0], question)
 
 
 def short_answers(world, fact):
