@@ -126,13 +126,13 @@ def test_plain_sentences_are_translated_in_training_alone(world):
     drawn = {split: Counter() for split in ("train", "dev", "test")}
     for split, counts in drawn.items():
         rng = random.Random(8)
-        for _ in range(3000):
+        for _ in range(6000):
             pair = sentence_pair(world, rng, split)
             counts[pair.pattern] += 1
             if pair.pattern == "the_is":
                 assert pairs_allowed([pair_of(pair.words["adj"], pair.words["obj"])], "train")
     assert set(drawn["train"]) >= extra and not extra & {*drawn["dev"], *drawn["test"]}
-    assert sum(drawn["train"][name] for name in extra) / 3000 == pytest.approx(world.practice["plain"], abs=0.04)
+    assert sum(drawn["train"][name] for name in extra) / 6000 == pytest.approx(world.practice["plain"], abs=0.04)
 
 
 def test_plain_sentences_negate_and_ask_without_slips(world):

@@ -59,8 +59,9 @@ def make_reading(world, rng, split, kind):
         text, question, short, full, words = ask_remarks(world, rng, kind == "reading")
         plot = "remarks"
     else:
-        story = tell(world, rng, split, draw_scene(world, rng, split), paragraphs=rng.choice((1, 1, 1, 2)))
-        question, short, full = (ask_unknown(story, rng), None, None) if kind == "unanswerable" else ask(story, rng)
+        scene, details = draw_scene(world, rng, split), is_due(world, rng, split, "details")
+        story = tell(world, rng, split, scene, paragraphs=rng.choice((1, 1, 1, 2)), details=details)
+        question, short, full = (ask_unknown(story, rng), None, None) if kind == "unanswerable" else ask(story, rng, details)
         text, words, plot = story.text, story.words, story.plot.name
     short, full = short or UNKNOWN, full or UNKNOWN
     form = draw_format(world, rng, split, "reading", short)

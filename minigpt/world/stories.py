@@ -123,16 +123,17 @@ def first_person(story):
     return gist if gist.startswith(("I ", "my ")) else capital(gist)
 
 
-def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None, usual=False):
+def tell(world, rng, split, plot=None, ending=None, given=(), paragraphs=1, sentences=None, usual=False, details=False):
     """Draw a state and tell it in one or two paragraphs.
 
     plot, ending: names, drawn where None (a scene is told only where it is named); given: words of slots that are decided; sentences:
     how many (ValueError where the plot cannot be told in that many); usual: every sentence in its first wording, with the first of its
-    alternatives. -> Story
+    alternatives; details: with most of what may be told besides. -> Story
     """
     plot = (world.plots | world.scenes)[plot or rng.choice(list(world.plots))]
     ending = ending or rng.choice(ENDINGS)
-    told = choose_steps(plot, ending, rng, sentences, often=0.5 if paragraphs == 1 else 0.7, early=split == "train")
+    often = 0.9 if details else 0.5 if paragraphs == 1 else 0.7
+    told = choose_steps(plot, ending, rng, sentences, often, early=split == "train")
     if told is None:
         raise ValueError(f"the plot {plot.name!r} cannot be told in {sentences} sentences; choose another number or plot")
     # what every plot may tell is beside the point: its pairs are from training, so that the held-out pair is always told
@@ -155,9 +156,10 @@ def answerable(story):
     return [row for row in story.plot.asks[story.ending] if not row["needs"] or row["needs"] in story.told]
 
 
-def ask(story, rng):
-    """A question that the story answers. -> (question, short answer, full answer)"""
-    row = rng.choice(answerable(story))
+def ask(story, rng, details=False):
+    """A question that the story answers; details: one that another telling would not. -> (question, short answer, full answer)"""
+    rows = answerable(story)
+    row = rng.choice([row for row in rows if row["needs"]] or rows if details else rows)
     question = choose(rng, row["parts"])
     return tuple(capital(fill(text, story.words)) for text in (question, row["short"], row["full"]))
 
