@@ -429,6 +429,19 @@ def test_what_people_ask_for_is_practised_in_training_alone(world, family, kind,
     assert 0 < shown(world, "train") < 120 and shown(always, "dev") == shown(always, "test") == 0
 
 
+def test_what_only_some_tellings_say_is_asked_for_in_training(world):
+    """What somebody wore, how old somebody was, the weather: rarely told, so rarely asked, and then "I don't know."."""
+    always, never = (dataclasses.replace(world, practice={**world.practice, "scenes": 0.0, "remarks": 0.0, "details": value}, cache={}) for value in (1.0, 0.0))
+
+    def questions(world, split):
+        return [example.natural for example in examples(world, "answer", split, 200, seed=9, kind="reading")]
+
+    often, seldom = (sum(any(f" Question: {start}" in text for start in ("Who wore", "How old", "What was the weather", "How was the weather")) or "wear? Answer" in text
+                         for text in questions(one, "train")) for one in (always, never))
+    assert often > 80 > 40 > seldom
+    assert questions(always, "dev") == questions(never, "dev") and questions(always, "test") == questions(never, "test")
+
+
 def test_digits_stand_for_the_numbers_that_a_fact_is_about():
     """"Which one is more?" keeps its "one", and twenty-one is one number."""
     for question, given, expected in (("What is twelve plus four?", "twelve four", "What is 12 plus 4?"), ("Which one is more, three or two?", "three two", "Which one is more, 3 or 2?"),
