@@ -159,7 +159,9 @@ def answerable(story):
 def ask(story, rng, details=False):
     """A question that the story answers; details: one that another telling would not. -> (question, short answer, full answer)"""
     rows = answerable(story)
-    row = rng.choice([row for row in rows if row["needs"]] or rows if details else rows)
+    if details:
+        rows = [row for row in rows if row["needs"]] or rows
+    row = rng.choice(rows)
     question = choose(rng, row["parts"])
     return tuple(capital(fill(text, story.words)) for text in (question, row["short"], row["full"]))
 
