@@ -59,7 +59,7 @@ def test_generate_returns_the_prompt_and_what_follows(model, tok):
     for wrong, message in ((ids[0], "return_tensors"), ([[1, 2, 3], [1, 2]], "different lengths")):
         with pytest.raises(ValueError, match=message):
             model.generate(wrong)
-    for stop in (".", ["."], 5, [1.0]):
+    for stop in (".", ["."], 5, [1.0], np.array([True])):
         with pytest.raises(ValueError, match="it is a list of ids"):
             model.generate(ids, stop=stop)
 

@@ -1,6 +1,6 @@
 """Generation: read the prompts once into a key/value cache, then one token per row and step."""
 import math
-import operator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,10 +91,10 @@ def generate(model, prompts, config, stop=(), allowed=None, on_token=None, ends=
 
 def stop_ids(stop):
     """Ids at which a text ends -> frozenset of int; ValueError for a text, which no token need be."""
-    try:
-        return frozenset(map(operator.index, stop))
-    except TypeError:
-        raise ValueError(f"stop is {short(stop)}; it is a list of ids, and InstructGPT's stop_texts are for texts") from None
+    ids = sampling.whole_numbers(tuple(stop) if isinstance(stop, Iterator) else stop)
+    if ids is None:
+        raise ValueError(f"stop is {short(stop)}; it is a list of ids, and InstructGPT's stop_texts are for texts")
+    return frozenset(ids)
 
 
 def _keep(kv, going):

@@ -51,15 +51,20 @@ def penalise(logits, seen, penalty):
     return z
 
 
+def whole_numbers(values):
+    """A collection of ids -> list of int; None for anything else, such as a text, a mask of NumPy's bools or an iterator."""
+    return list(map(int, values)) if isinstance(values, Collection) and all(isinstance(i, Integral) for i in values) else None
+
+
 def restrict(logits, allowed):
     """Every token outside `allowed` (ids) becomes impossible: constrained decoding. (B, V) -> (B, V)"""
-    if not isinstance(allowed, Collection) or not all(isinstance(i, Integral) for i in allowed):  # NumPy's bools, of a mask, are none
+    ids = whole_numbers(allowed)
+    if ids is None:
         raise ValueError(f"allowed is {short(allowed)}; it holds ids, which are whole numbers")
-    allowed = sorted(map(int, allowed))
-    if not allowed or allowed[0] < 0 or allowed[-1] >= logits.shape[1]:
-        raise ValueError(f"allowed ids {allowed[:5]}... must be at least one id in [0, {logits.shape[1]})")
+    if not ids or min(ids) < 0 or max(ids) >= logits.shape[1]:
+        raise ValueError(f"allowed ids {sorted(ids)[:5]}... must be at least one id in [0, {logits.shape[1]})")
     z = np.full_like(logits, -np.inf)
-    z[:, allowed] = logits[:, allowed]
+    z[:, ids] = logits[:, ids]
     return z
 
 

@@ -13,7 +13,7 @@ UNITS = ("zero one two three four five six seven eight nine ten eleven twelve th
          "nineteen").split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 DIGITS = {word: str(n) for n, word in enumerate((*UNITS, *(f"{ten}-{unit}".removesuffix("-zero") for ten in TENS for unit in UNITS[:10])))}
-SHARED = frozenset(("kid", "larva", "fingerling", "in a shop"))  # of more in the world than in the tables: "Who works in a shop?"
+AMBIGUOUS = frozenset(("kid", "larva", "fingerling", "in a shop"))  # of more in the world than in the tables: "Who works in a shop?"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def question(world, fact, rng, split="training"):
 def reverse_question(world, fact, rng):
     """A question that names y and asks for x, "Of which country is Paris the capital?", where nothing else has this y; else None."""
     forms = world.relations[fact.relation].asks["reverse"]
-    if not forms or fact.value in SHARED:
+    if not forms or fact.value in AMBIGUOUS:
         return None
     key = ("reverse", fact.relation)
     if key not in world.cache:
