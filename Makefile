@@ -1,4 +1,4 @@
-# Every target is one line of `python -m minigpt` or pytest; where make does not exist, run that line in the environment.
+# Every target but setup and clean is one line of `python -m minigpt` or pytest; where make does not exist, run that line in the environment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -3,7 +3,7 @@
     loss = -log p(target) + WEIGHT * log(Z)^2          Z = sum of exp(logits), which cross-entropy leaves free
 
 A loss takes arrays and returns (loss, d loss / d logits, stats); it never sees a model. The validation loss in the log
-comes from stats, where the penalty is not counted, so that it can be compared with other runs.
+is computed by negative_log_likelihood, without the penalty, so that it can be compared with other runs.
 """
 import numpy as np
 

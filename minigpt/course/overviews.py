@@ -18,7 +18,7 @@ class Week(NamedTuple):
 OWN_TEXT, OWN_INSTRUCTIONS = "[your own text](own_text.md)", "[your own instructions](own_instructions.md)"
 PLANS = {
     "fourteen weeks": (
-        Week(("00", "01"), "chat with a base and a tuned model; six words and byte-pair merges on the board"),
+        Week(("00", "01"), "chat with a base and a tuned model; the byte-pair merges of \"the cat sat on the mat\" on the board"),
         Week(("02",), "guess the next word of a text together, and compute the perplexity of the class"),
         Week(("03",), "the gradient of one line by hand, then by finite differences"),
         Week(("04",), "shuffle a sentence: what is lost, and what brings it back"),

@@ -17,7 +17,7 @@ def is_name(world, word):
 def typed_carelessly(world, rng, example):
     """The same example as someone types it who does not care for capital letters and full stops; the answer stays as it is.
 
-    Half of the requests whose answer repeats no name are in small letters throughout. -> Example
+    Half of the requests whose answer never repeats a name (facts, wishes, lone greetings) are in small letters throughout. -> Example
     """
     repeats = not ("fact" in example.facets or example.family == "refuse" or example.kind == "manners" and len(example.messages) == 1)
     style = rng.choice(STYLES) if repeats or rng.random() < 0.5 else "lower"
