@@ -35,6 +35,6 @@ def holds(keys, answer):
         key = key.strip().lower()
         if key.startswith("="):
             return text.rstrip(".!?。！？") == key[1:].strip().rstrip(".!?。！？")
-        return re.search(rf"(?<![a-z]){re.escape(key)}(?![a-z])", text) is not None
+        return re.search(rf"(?<![a-z0-9]){re.escape(key)}(?![a-z0-9])", text) is not None
 
     return all(map(has, keys.split(" + "))) if " + " in keys else any(map(has, keys.split(" / ")))

@@ -91,11 +91,10 @@ def make_fact(world, rng, split, kind):
         form = fitting_format(rng.choice(SHORT_FORMATS[language]), shorts[0])
     wording, phrasing = draw_around(world, rng, split, language, new_form)
     phrasing = "held-out" if new_form else phrasing
-    question = facts.question(world, fact, rng, split if new_form else seen_by(split))
-    if form == "plain" and is_due(world, rng, split, "reverse"):
-        question = facts.reverse_question(world, fact, rng) or question
-    if is_due(world, rng, split, "digits"):
-        question = facts.in_digits(question, fact)
+    asked = facts.in_digits(fact) if is_due(world, rng, split, "digits") else fact
+    question = facts.question(world, asked, rng, split if new_form else seen_by(split))
+    if form == "plain" and is_due(world, rng, split, "reverse") and (reverse := facts.reverse_question(world, fact, rng)):
+        question, shorts = reverse, ()     # the answer in a word would be another one
     prompt = add_format(world, rng, wording.replace("{question}", question), form, language, split)
     right = answers(form, shorts, facts.statements(world, fact))
     facets = make_facets(world, "answer", f"{kind}/{language}/{form}", {}, phrasing, language, format=form, relation=fact.relation,
@@ -105,7 +104,7 @@ def make_fact(world, rng, split, kind):
 
 
 def make_spelling(world, rng, split):
-    """Write a word in capital letters, as it is, behind its article, first or last in a sentence, or a few in lines. -> Example
+    """Write a word or a short phrase in capital letters, as it is, behind its article, first or last in a sentence, or a few in lines. -> Example
 
     Training practises how answers begin: their first word has a capital letter and no space before it, and so other tokens than in
     the question; who can read " smoke" cannot yet write "Smoke". In a Chinese question a word has no space before it either, in the

@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 STYLES = ("small", "open", "both")
-_FIRST, _END = re.compile("[A-Za-z]+"), re.compile(r"[.?!。？！]+$")
+_FIRST, _END = re.compile("[A-Za-z]+"), re.compile(r"\s*[.?!。？！]+$")
 
 
 def is_name(world, word):
-    """Whether a word may be somebody's: a listed name, or no word of the tables, of which invented names are none."""
+    """Whether a word may be somebody's: a listed name, or no word of the frozen tables, of which invented names are none."""
     if "listed" not in world.cache:
         world.cache["listed"] = {name["en"] for name in world.names}
     return word in world.cache["listed"] or word.lower() not in world.avoid["words"]

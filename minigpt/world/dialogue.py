@@ -8,7 +8,7 @@ RUDE = 0.1     # the share of dialogues with an unfriendly listener; preference 
 
 
 def dialogue_document(world, rng):
-    """Pretraining text: two people talk; one tells one to three things and asks for one of them, or for another, at the end."""
+    """Pretraining text: two people talk; one tells one to three things and asks for one of them, or for another, at the end, often after other questions."""
     people = {"speaker": draw_name(world, rng, "train"), "listener": draw_name(world, rng, "train")}
     language = "zh" if rng.random() < 0.15 else "en"
     turns, question, answer, *_ = conversation(world, rng, "train", language, is_told=rng.random() < 0.75)

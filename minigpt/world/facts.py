@@ -1,8 +1,7 @@
 """Facts of the real world: a relation's statement and question forms share their content words, so that what was read can be asked."""
 
-import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minigpt.world.shares import is_due
 from minigpt.world.splits import SPLITS, split_of
@@ -92,10 +91,10 @@ def reverse_question(world, fact, rng):
     return capital(fill(rng.choice(forms), fact.words)) if world.cache[key][fact.value] == 1 else None
 
 
-def in_digits(question, fact):
-    """The question with the fact's numbers in digits: "What is three plus four?" -> "What is 3 plus 4?"; "which one" stays."""
-    asked = {word for value in fact.words.values() for word in value["en"].split()} & DIGITS.keys()
-    return re.sub("[A-Za-z-]+", lambda match: DIGITS[match[0].lower()] if match[0].lower() in asked else match[0], question)
+def in_digits(fact):
+    """The fact with its numbers in digits, for a question: "What is 3 plus 4?". -> Fact"""
+    words = {slot: {"en": " ".join(DIGITS.get(part, part) for part in word["en"].split())} for slot, word in fact.words.items()}
+    return replace(fact, words=words)
 
 
 def short_answers(world, fact):

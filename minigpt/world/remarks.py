@@ -7,6 +7,7 @@ from minigpt.world.names import draw_name
 from minigpt.world.text import capital, choose, fill, parse_choices, read_table
 
 MOST = 5        # remarks in a text
+HINTS = {"have": {"did", "give"}, "can": {"now", "often"}}     # topic -> others that answer its questions: what somebody bought he has
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ def person_slots(pattern):
     return [slot.name for slot in pattern.slots if slot.tag.startswith("names")]
 
 
+def is_about_one(remark):
+    """Whether "he" or "she" in the next sentence can be nobody but its subject."""
+    return remark.subject and sum("he" in word for word in remark.words.values()) == 1 and remark.questions[0].topic not in ("family", "met")
+
+
 def remark(world, rng, pattern, people, before):
     """A sentence of the pattern about one of the people, by a pronoun where the one before was about the same. -> Remark"""
     slots = person_slots(pattern)
@@ -54,7 +60,7 @@ def remark(world, rng, pattern, people, before):
     words = draw(world, pattern.slots, rng, "train", given)
     subject, wording = slots[0] if slots else None, rng.choice(pattern.english)
     told = words
-    if before and subject and before.subject and before.words[before.subject]["en"] == words[subject]["en"] and f"{{{subject}}}'s" not in wording:
+    if before and subject and is_about_one(before) and before.words[before.subject]["en"] == words[subject]["en"] and f"{{{subject}}}'s" not in wording:
         told = {**words, subject: {"en": words[subject]["he"]}} if rng.random() < 0.7 else words
     return Remark(capital(fill(wording, told)), subject, words, world.questions[pattern.name])
 
@@ -87,7 +93,8 @@ def ask_remarks(world, rng, answered):
         question = rng.choice(about.questions)
         return text, *(capital(fill(form, about.words)) for form in (choose(rng, question.ask), question.short, question.full)), words
     told = {one.questions[0].topic for one in remarks}
-    pattern = rng.choice([pattern for pattern in patterns_of(world) if person_slots(pattern) and world.questions[pattern.name][0].topic not in told])
+    topics = {pattern: world.questions[pattern.name][0].topic for pattern in patterns_of(world) if person_slots(pattern)}
+    pattern = rng.choice([pattern for pattern, topic in topics.items() if not ({topic} | HINTS.get(topic, set())) & told])
     people = [word for one in remarks for word in one.words.values() if "he" in word] or [draw_name(world, rng, "train")]
     drawn = draw(world, pattern.slots, rng, "train", {person_slots(pattern)[0]: rng.choice(people)})
     return text, capital(fill(choose(rng, rng.choice(world.questions[pattern.name]).ask), drawn)), None, None, words

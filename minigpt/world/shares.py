@@ -31,15 +31,15 @@ BOTH = {
     "scenes":    (0.0, 0.2),     # of the texts to be read or summarised those that tell an everyday scene in place of a story
     "details":   (0.0, 0.35),    # of these stories and scenes those asked for what only some tellings have
     "remarks":   (0.0, 0.15),    # of the texts to be read those of a few remarks in any order
-    "digits":    (0.0, 0.12),    # of the questions for facts those with digits
-    "reverse":   (0.0, 0.1),     # of those answered in a sentence those that name what others ask for ("Of which country is Paris the capital?")
+    "digits":    (0.0, 0.12),    # of the questions for facts those with their numbers in digits
+    "reverse":   (0.0, 0.1),     # of those without a wanted format those that name what others ask for ("Of which country is Paris the capital?")
     "single":    (0.0, 0.05),     # of the translations single words
 }
 SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for place in (0, 1))
 
-# kind -> its weight in the tuning mix, where that is not its family's: more facts, translations, stories, diaries, conversations with
-# a question about what was not told, harmless wishes and questions from outside the world, fewer summaries
-WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "reading": 0.14, "facts": 0.2, "story": 0.075,
+# kind -> its weight in the tuning mix, where that is not its family's. The weights then add up to a quarter more, so that facts, diaries,
+# conversations and questions from outside the world are more of the mix, and whatever is not named here is less of it, as summaries are
+WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "facts": 0.2, "story": 0.075,
            "diary": 0.09, "memory": 0.08, "untold": 0.065, "benign": 0.036, "unknown": 0.05}
 
 

@@ -29,7 +29,7 @@ class World:
     patterns: tuple        # parallel.Pattern
     extra_patterns: tuple  # the same, of plain sentences that only training has
     reactions: tuple       # rows: form, ending, text
-    questions: dict        # pattern -> remarks.Question, for texts that only training has
+    questions: dict        # pattern -> its remarks.Questions, for texts that only training has
     phrasings: dict        # table name -> tuple of rows; "parts" holds the parsed alternatives
     deeds: dict            # "howto" and "harms" -> rows: verb, takes, and for howto the text that helps
     reports: tuple         # rows: part of a weather report, tags of the weather that it suits, text
@@ -84,7 +84,7 @@ def read_authored(path):
 
 
 def english_words(folder):
-    """Every word of the tables, listed names among them, in lower case: no invented name may be one. -> frozenset
+    """Every word of the tables in folders, names, headers and comments among them, in lower case: no invented name may be one. -> frozenset
 
     Except those of the tables extra.tsv and of the folder extra, which came after the evaluations were frozen; a name may be one of
     them. A new word in another table ("role") bars a name, and behind that name everything is drawn anew: it changes what `make`

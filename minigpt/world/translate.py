@@ -1,5 +1,7 @@
 """Translate: a sentence, now and then two, from English into Chinese or back."""
 
+import re
+
 from minigpt.world.draw import candidates
 from minigpt.world.family import Example, Family, add_aside, draw_language, draw_phrasing, make_facets, user, verify_exact
 from minigpt.world.parallel import sentence_pair
@@ -16,7 +18,9 @@ def make_word(world, rng, split, kind):
     chinese = word.get("bare", word["zh"])
     source, target = (word["en"], chinese + "。") if kind == "en-zh" else (chinese, capital(word["en"]) + ".")
     language = draw_language(world, rng, split)
-    wording, phrasing, _ = draw_phrasing(world, "translate", rng, split, kind=kind, language=language)
+    wording = "sentence"
+    while re.search("sentence|句", wording):     # which a word is not
+        wording, phrasing, _ = draw_phrasing(world, "translate", rng, split, kind=kind, language=language)
     text = wording.replace("{text}", source if rng.random() < 0.5 or set(wording) & set('"“') else f'"{source}"')
     facets = make_facets(world, "translate", f"{kind}/{language}/word", {}, phrasing, language)
     return Example("translate", kind, (user(text),), target, facets)
