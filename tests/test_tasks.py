@@ -226,7 +226,7 @@ def test_eval_asks_base_models_and_handwritten_prompts(capsys):
 @pytest.mark.parametrize("keys, answer, right", [
     ("Warsaw", "The capital is warsaw.", True), ("six / 6", "It has six.", True), ("six", "Sixteen.", False), ("horse is", "A horse is bigger.", True),
     ("Tom + map", "Tom found a map.", True), ("Tom + map", "Tom found it.", False), ("=我喜欢狗 / =我喜爱狗", "我喜欢狗。", True), ("=我喜欢狗", "我喜欢狗和猫。", False),
-    ("sat", "On Saturday.", False), ("7 + 8", "7 and 8", True), ("...", "Yes ...", True)])
+    ("sat", "On Saturday.", False), ("two / 2", "It has 12 legs.", False), ("=(I am|I'm) glad[ now]", "I'm glad now.", True), ("=(I am|I'm) glad", "I am, I'm glad.", False), ("7 + 8", "7 and 8", True), ("...", "Yes ...", True)])
 def test_keys_are_whole_words_of_an_answer(keys, answer, right):
     assert holds(keys, answer) is right
 
@@ -242,13 +242,14 @@ def test_prompts_of_ones_own_are_asked_and_counted(tmp_path, capsys, monkeypatch
     shown = capsys.readouterr().out
     assert "right  typed: capital of Japan\n       -> The capital of Japan is Tokyo." in shown and "1 of 2 right" in shown
     for text, words in (("kind\tprompt\nfacts\tWho?\n", "has no rows with the columns kind, prompt, keys"), ("kind\tprompt\tkeys\nfacts\ta | b\tc\n", "prompt 1: it needs"),
-                        ("kind\tprompt\tkeys\nfacts\tWho?\t\n", "prompt 1: it needs")):
+                        ("kind\tprompt\tkeys\nfacts\tWho?\t\n", "prompt 1: it needs"), ("kind\tprompt\tkeys\nfacts\tWho?\t=(a|b\n", "prompt 1: a ( is never closed")):
         path.write_text(text, "utf-8")
         assert main(["eval", "--prompts", str(path)]) == 1
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
 
 
-def test_the_prompts_that_are_shipped_can_be_read():
-    questions = read_prompts(data_folder() / "typed.tsv")
+@pytest.mark.parametrize("name", ["typed.tsv", "typed_dev.tsv"])
+def test_the_prompts_that_are_shipped_can_be_read(name):
+    questions = read_prompts(data_folder() / name)
     assert len(questions) > 300 and len({question.kind for question in questions}) == 9 and len({prompt_text(question) for question in questions}) == len(questions)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minigpt.files import open_to_read
 from minigpt.world.family import Example, normal, turns
-from minigpt.world.text import read_table
+from minigpt.world.text import all_choices, parse_choices, read_table
 
 COLUMNS = ("kind", "prompt", "keys")
 
@@ -20,6 +20,10 @@ def read_prompts(path):
         messages = turns(row["prompt"], lambda text: {"role": "user", "content": text})  # as it was typed
         if messages[-1]["role"] != "user" or not all(row.values()):
             raise ValueError(f"{path}, prompt {number}: it needs a kind, turns of user and assistant that end with the user's, and keys")
+        try:
+            parse_choices(row["keys"])
+        except ValueError as error:
+            raise ValueError(f"{path}, prompt {number}: {error}") from None
         found.append(Example("typed", row["kind"], messages, row["keys"], {}))
     return found
 
@@ -27,12 +31,14 @@ def read_prompts(path):
 def holds(keys, answer):
     """Whether an answer has one of the keys separated by " / ", or all of those separated by " + ", as whole words in any case.
 
-    A key behind "=" is the whole answer, but for what stands at its end.
+    A key behind "=" is the whole answer, but for what stands at its end. "(a|b)" in a key is either, "[a]" optional.
     """
     text = normal(answer).lower()
 
     def has(key):
-        key = key.strip().lower()
+        return any(map(is_there, all_choices(parse_choices(key.strip().lower()))))
+
+    def is_there(key):
         if key.startswith("="):
             return text.rstrip(".!?。！？") == key[1:].strip().rstrip(".!?。！？")
         return re.search(rf"(?<![a-z0-9]){re.escape(key)}(?![a-z0-9])", text) is not None
