@@ -39,8 +39,8 @@ SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for p
 
 # kind -> its weight in the tuning mix, where that is not its family's. The weights then add up to a quarter more, so that facts, diaries,
 # conversations and questions from outside the world are more of the mix, and whatever is not named here is less of it, as summaries are
-WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.11, "facts": 0.2, "story": 0.075,
-           "diary": 0.09, "memory": 0.08, "untold": 0.065, "benign": 0.036, "unknown": 0.05}
+WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.12, "facts": 0.21, "story": 0.075,
+           "diary": 0.09, "memory": 0.08, "untold": 0.065, "harmful": 0.04, "benign": 0.05, "unknown": 0.05}
 
 
 def is_due(world, rng, split, what):
