@@ -14,14 +14,14 @@ BOTH = {
     "variety":   (0.0, 0.25),    # of these, in a format that only training asks for
     "short":     (0.0, 0.25),    # facts for which a short form is drawn besides
     "spelling":  (0.0, 0.2),     # words to be spelt instead of facts
-    "extra":     (0.0, 0.35),    # facts that only training asks for
+    "extra":     (0.0, 0.3),     # facts that only training asks for
     "invented":  (0.5, 0.4),     # of the questions from outside the world those that would be in it but for an invented word (*)
     "knowledge": (0.0, 0.3),     # of the stories in pretraining text those in whose place facts stand
     "notes":     (0.0, 0.5),     # of the documents about facts those in note form
     "lines":     (0.0, 0.5),     # those with lines of their own
     "unasked":   (0.0, 0.4),     # those of facts that training never asks for
     "rare":      (0.0, 0.5),     # of the sentence pairs those with rare words
-    "plain":     (0.0, 0.25),    # the plain ones that only training has
+    "plain":     (0.0, 0.2),     # the plain ones that only training has
     "whole":     (0.0, 1.0),     # of the questions in Chinese about a text those answered in a whole sentence
     "more":      (0.0, 0.5),     # conversations in which more is asked than the last question
     "bare":      (0.0, 0.4),     # of the questions for facts in English those that stand alone
@@ -37,10 +37,10 @@ BOTH = {
 }
 SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for place in (0, 1))
 
-# kind -> its weight in the tuning mix, where that is not its family's. The weights then add up to a quarter more, so that facts, diaries,
+# kind -> its weight in the tuning mix, where that is not its family's. The weights then add up to a third more, so that facts, diaries, wishes,
 # conversations and questions from outside the world are more of the mix, and whatever is not named here is less of it, as summaries are
-WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.16, "zh-en": 0.12, "facts": 0.21, "story": 0.075,
-           "diary": 0.09, "memory": 0.08, "untold": 0.065, "harmful": 0.04, "benign": 0.05, "unknown": 0.05}
+WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.17, "zh-en": 0.13, "facts": 0.22, "story": 0.075,
+           "diary": 0.09, "memory": 0.08, "untold": 0.065, "harmful": 0.04, "benign": 0.06, "unknown": 0.05}
 
 
 def is_due(world, rng, split, what):
