@@ -9,6 +9,7 @@ BOTH = {
     "words":     (0.7, 0.9),     # texts with wanted words
     "ending":    (0.7, 0.85),    # texts with a wanted ending
     "usual":     (0.0, 0.8),     # stories asked for that are told in the usual wording
+    "anybody":   (0.0, 0.1),     # stories that are wanted about nobody ("Tell me a story.")
     "things":    (0.0, 0.4),     # stories about things that training alone tells of
     "format":    (0.25, 0.55),   # answers in a wanted format
     "variety":   (0.0, 0.25),    # of these, in a format that only training asks for
@@ -40,7 +41,8 @@ SHARES, PRACTICE = ({what: shares[place] for what, shares in BOTH.items()} for p
 # kind -> its weight in the tuning mix, where that is not its family's. The weights then add up to a third more, so that facts, diaries, wishes,
 # conversations and questions from outside the world are more of the mix, and whatever is not named here is less of it, as summaries are
 WEIGHTS = {"one-paragraph": 0.05, "two-paragraph": 0.04, "en-zh": 0.17, "zh-en": 0.13, "facts": 0.22, "story": 0.075,
-           "diary": 0.09, "memory": 0.08, "untold": 0.065, "harmful": 0.04, "benign": 0.06, "unknown": 0.05}
+           "diary": 0.09, "memory": 0.08, "untold": 0.065, "manners": 0.03, "harmful": 0.04, "benign": 0.06,
+           "unknown": 0.05}
 
 
 def is_due(world, rng, split, what):

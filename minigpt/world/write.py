@@ -95,8 +95,23 @@ def story_wants(world, form, names, words, ending, number):
     return {"form": form, "names": tuple(names), "words": tuple(words), "ending": ending, "number": number, "feelings": feelings}
 
 
+def make_free(world, rng, split):
+    """A story about whoever it may be, as people ask for first: "Tell me a story.", or one about a thing. -> Example"""
+    names = rng.sample(world.names, 2)     # listed: an invented name can only be copied
+    text, story = compose(world, rng, split, "story", names, None, rng.choice(ENDINGS))
+    thing = story.words.get("obj", {}).get("en")
+    words = (thing,) if thing in re.findall(r"\w+", text.lower()) and rng.random() < 0.5 else ()
+    wording, phrasing, language = draw_phrasing(world, "write", rng, split, part="about" if words else "anybody", language=draw_language(world, rng, split))
+    prompt = fill(add_aside(world, rng, split, wording, phrasing, language), {"thing": {"en": thing, "zh": thing}}, language)
+    facets = make_facets(world, "write", f"story/{language}", dict(enumerate(names)), phrasing, language, people=2, ending="free")
+    return Example("write", "story", (user(prompt),), text, facets, wants=story_wants(world, "story", [name["en"] for name in names], words, None, None),
+                   vocabulary=vocabulary(world))
+
+
 def make(world, rng, split, kind):
     """Write a text first, then the prompt that it answers. -> Example"""
+    if kind == "story" and is_due(world, rng, split, "anybody"):
+        return make_free(world, rng, split)
     names, ending = draw_names(world, rng, split), rng.choice(ENDINGS)
     number = rng.randint(*LENGTHS[kind]) if is_due(world, rng, split, "number") else None
     text, story = compose(world, rng, split, kind, names, number, ending)
