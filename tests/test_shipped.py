@@ -10,6 +10,7 @@ import pytest
 from minigpt import GPT, GPTConfig, InstructGPT, Tokenizer
 from minigpt.evaluate import tasks
 from minigpt.evaluate.metrics import wilson
+from minigpt.evaluate.prompts import holds, read_prompts
 from minigpt.files import data_folder
 from minigpt.world import examples, facts, small_world
 from minigpt.world.parallel import read_patterns, sentence_pair
@@ -72,6 +73,16 @@ def test_the_tuned_model_understands_small_letters_and_no_question_mark(world):
     answers = InstructGPT.from_pretrained("micro").answers(asked)
     right = sum(answer in facts.statements(world, fact) for fact, answer in zip(known, answers))
     assert wilson(right, len(known))[0] > 0.6
+
+
+def test_the_broad_model_answers_more_of_what_people_type():
+    """Prompts that no training text was written after."""
+    questions = read_prompts(data_folder() / "typed.tsv")
+
+    def right(name):
+        return sum(tasks.score(questions, tasks.answer_all(InstructGPT.from_pretrained(name), questions, label=None), lambda question, answer: holds(question.answer, answer)))
+
+    assert right("micro-broad") > 0.48 * len(questions) > right("micro")
 
 
 def test_the_readme_examples_print_what_the_readme_says(capsys):

@@ -417,6 +417,7 @@ def test_some_questions_of_training_have_no_verb(world):
     ("summarise", "one-paragraph", "scenes", lambda world, example: example.facets["plot"] in world.scenes),
     ("answer", "unanswerable", "remarks", lambda world, example: example.facets["plot"] == "remarks"),
     ("answer", "facts", "digits", lambda world, example: bool(re.search(r"\d", prompt_text(example)))),
+    ("write", "story", "anybody", lambda world, example: not any(name in prompt_text(example) for name in example.wants["names"])),
     ("translate", "en-zh", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets),
     ("translate", "zh-en", "single", lambda world, example: example.facets["cell"] == "seen" and "pattern" not in example.facets)])
 def test_what_people_ask_for_is_practised_in_training_alone(world, family, kind, share, shows):
