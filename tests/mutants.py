@@ -316,6 +316,8 @@ MUTANTS = (
            "test_world.py::test_a_question_may_name_what_others_ask_for"),
     Mutant("remarks say two things of a topic about the same person", "minigpt/world/remarks.py", "if not (mine & topics or things & used):", "if not things & used:",
            "test_world_text.py::test_remarks_answer_what_is_asked_about_them"),
+    Mutant("he may be either of two people", "minigpt/world/remarks.py", "if before and subject and is_about_one(before) and", "if before and subject and before.subject and",
+           "test_world_text.py::test_remarks_answer_what_is_asked_about_them"),
     Mutant("what is learned may be held out", "minigpt/commands/stages.py", "if both := sum(count for messages, count in kept.items() if messages in learned):",
            "if both := 0:", "test_stages.py::test_what_is_learned_is_not_held_out"),
     Mutant("added tokens have the ids that the file gives them", "minigpt/text/formats.py", "known.setdefault(token[\"content\"], len(known)) for token in added",

@@ -225,6 +225,7 @@ def test_remarks_answer_what_is_asked_about_them(world):
             if re.search(r"\b([Hh]e|[Ss]he)\b", one.sentence):
                 pronouns += 1
                 assert before and before.words[before.subject]["en"] == one.words[one.subject]["en"]
+                assert not [slot for slot, word in before.words.items() if slot != before.subject and "he" in word or slot == "rel"], "it may be either of two"
     assert pronouns > 100
 
 
