@@ -33,7 +33,7 @@ MOST = 1000  # continuations side by side: each has its part of the cache
 
 
 def _add_model(parser, default="micro"):
-    parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint (micro, or base: micro-base) or a model folder (default {default})")
+    parser.add_argument("--model", metavar="NAME", default=default, help=f"a shipped checkpoint (micro, micro-broad, or base: micro-base) or a model folder (default {default})")
     parser.add_argument("--backend", choices=("fast", "numpy"), default="fast", help="fast: Numba kernels (default); numpy: the readable definitions")
 
 
