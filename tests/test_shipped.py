@@ -76,7 +76,7 @@ def test_the_tuned_model_understands_small_letters_and_no_question_mark(world):
 
 
 def test_the_broad_model_answers_more_of_what_people_type():
-    """Prompts that no training text was written after."""
+    """Prompts by which no model was chosen."""
     questions = read_prompts(data_folder() / "typed.tsv")
 
     def right(name):
